@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Little-endian loads and stores at any address. Files are little-endian, and so is every machine
+ * this builds for; the assertion is what a port to another byte order has to remove. */
+#ifndef OF_BASE_BYTES_H
+#define OF_BASE_BYTES_H
+
+#include <stdint.h>
+#include <string.h>
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "kernels load elements as they lie");
+
+static inline uint16_t of_bytes_load16(const void *from)
+{
+    uint16_t value;
+
+    memcpy(&value, from, sizeof(value));
+    return value;
+}
+
+static inline uint32_t of_bytes_load32(const void *from)
+{
+    uint32_t value;
+
+    memcpy(&value, from, sizeof(value));
+    return value;
+}
+
+static inline uint64_t of_bytes_load64(const void *from)
+{
+    uint64_t value;
+
+    memcpy(&value, from, sizeof(value));
+    return value;
+}
+
+static inline void of_bytes_store16(void *to, uint16_t value)
+{
+    memcpy(to, &value, sizeof(value));
+}
+
+static inline void of_bytes_store32(void *to, uint32_t value)
+{
+    memcpy(to, &value, sizeof(value));
+}
+
+static inline void of_bytes_store64(void *to, uint64_t value)
+{
+    memcpy(to, &value, sizeof(value));
+}
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every limit of the program, each with its reason. A limit on what a file may hold keeps time and
+ * memory bounded whatever the file says; a test stands at each limit and one past it.
+ */
+#ifndef OF_BASE_LIMITS_H
+#define OF_BASE_LIMITS_H
+
+#include <stdint.h>
+
+#define OF_KIB UINT64_C(1024)
+#define OF_MIB (UINT64_C(1024) * OF_KIB)
+#define OF_GIB (UINT64_C(1024) * OF_MIB)
+
+/* --- The grid. These three decide output digests and sums: fixed for ever. --- */
+
+/* What a worker converts, combines and converts back while it is in the nearest caches. */
+enum { OF_BLOCK_ELEMS = 4096 };
+/* Leaf of the digest and unit of every partial sum; never depends on memory size. */
+enum { OF_GRAIN_ELEMS = 65536 };
+_Static_assert(OF_GRAIN_ELEMS % OF_BLOCK_ELEMS == 0, "a grain is whole blocks");
+
+/* --- safetensors --- */
+
+/* The format's own limit, decimal, also when writing. */
+#define OF_ST_HEADER_BYTES_MAX UINT64_C(100000000)
+/* The Hub's reader stops here; a larger header of ours starts another shard. */
+#define OF_ST_HEADER_BYTES_WRITTEN_MAX UINT64_C(25000000)
+/* Long enough for any module path; short enough for a line of a message. */
+enum { OF_TENSOR_NAME_BYTES_MAX = 1024 };
+/* torch stops at 64 dimensions, real models at 5; a record stays small. */
+enum { OF_TENSOR_RANK_MAX = 16 };
+/* Keeps products of a few dimensions far from wrapping, and any real tensor fits. */
+#define OF_TENSOR_DIM_MAX ((UINT64_C(1) << 48) - 1)
+/* One member of a header: a tensor entry is about 120 bytes. jansson needs 15 times its text. */
+#define OF_ST_MEMBER_BYTES_MAX (256 * OF_KIB)
+/* jansson's own nesting limit; our walker stops at the same depth. */
+enum { OF_JSON_DEPTH_MAX = 2048 };
+/* Data of our shards starts at a multiple of this, so that direct writes start aligned. */
+enum { OF_ST_DATA_ALIGN = 4096 };
+/* Tensors of one checkpoint; keeps every index in 32 bits. */
+enum { OF_TENSORS_MAX = 100000000 };
+
+/* --- Sharded checkpoints --- */
+
+enum { OF_SHARDS_MAX = 4096 };
+#define OF_INDEX_BYTES_MAX (64 * OF_MIB)
+enum { OF_FILE_NAME_BYTES_MAX = 255 };
+/* config.json and its like are kilobytes; tokenizer.json reaches 35 MB. */
+#define OF_CONFIG_BYTES_MAX (4 * OF_MIB)
+#define OF_SIDE_FILE_BYTES_MAX (256 * OF_MIB)
+
+/* --- Recipes --- */
+
+#define OF_RECIPE_BYTES_MAX (1 * OF_MIB)
+enum { OF_RECIPE_NODES_MAX = 10000 };
+enum { OF_RECIPE_DEPTH_MAX = 32 };
+/* Inputs of one merge. A recipe of 10,000 nodes cannot name more than about 3,000. */
+enum { OF_INPUTS_MAX = 4096 };
+
+/* --- Manifests and lists found on disk --- */
+
+#define OF_MANIFEST_BYTES_MAX (512 * OF_MIB)
+#define OF_SUMS_BYTES_MAX (16 * OF_MIB)
+
+/* --- Messages --- */
+
+/* Findings of one kind shown before only the count goes on. */
+enum { OF_FINDINGS_SHOWN_MAX = 20 };
+
+/* --- Memory --- */
+
+#define OF_MEMORY_DEFAULT (256 * OF_MIB)
+#define OF_MEMORY_MIN (64 * OF_MIB)
+/* Program, shared libraries, stacks, libc: resident before the first tensor, measured about 9 MiB
+ * with libcrypto; kept honest by tests/bound. */
+#define OF_MEMORY_PROGRAM (12 * OF_MIB)
+/* What nobody foresaw: page tables of windows, libc arenas, a late message. */
+#define OF_MEMORY_RESERVE (4 * OF_MIB)
+/* Stack of a thread of ours. Workers keep their blocks in scratch, not on the stack. */
+#define OF_STACK_BYTES (256 * OF_KIB)
+
+/* --- Reading and writing (measured, see docs/decisions) --- */
+
+/* 1 MiB per input reaches the disk's limit with two to four slots; more gains nothing. */
+#define OF_READ_BYTES_AIM (1 * OF_MIB)
+enum { OF_SLOTS_MAX = 64 };
+/* Alignment assumed for direct I/O where the file system does not say. */
+enum { OF_DIRECT_ALIGN_DEFAULT = 4096 };
+/* A direct alignment larger than this is not used: the slack of each area would not fit. */
+enum { OF_DIRECT_ALIGN_MAX = 4096 };
+/* Repetitions of a request that fails with EINTR, EAGAIN or ECANCELED. */
+enum { OF_IO_RETRY_MAX = 1000 };
+/* A step of at most this many bytes (in the output) may travel in a bundle. */
+#define OF_BUNDLE_STEP_BYTES_MAX (256 * OF_KIB)
+/* Workers of one run; beyond this memory bandwidth is long the limit. */
+enum { OF_WORKERS_MAX = 256 };
+/* Input files held open at a time, least recently used closed first. */
+enum { OF_OPEN_FILES_MAX = 512 };
+
+#endif

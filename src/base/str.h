@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Slices of text, a growing text, escaping of untrusted text, the nearest known word. */
+#ifndef OF_BASE_STR_H
+#define OF_BASE_STR_H
+
+#include "base/attr.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A run of bytes somebody else owns; not terminated. */
+struct of_str {
+    const char *data;
+    size_t length;
+};
+
+#define OF_STR(literal) ((struct of_str){(literal), sizeof(literal) - 1})
+
+struct of_str of_str_from(const char *text);
+bool of_str_equal(struct of_str a, struct of_str b);
+bool of_str_is(struct of_str text, const char *word);
+bool of_str_starts(struct of_str text, const char *prefix);
+bool of_str_ends(struct of_str text, const char *suffix);
+/* Like memcmp over the shorter length, then the shorter first. */
+int of_str_compare(struct of_str a, struct of_str b);
+/* True when `part` occurs in `text`; an empty part occurs everywhere. */
+bool of_str_contains(struct of_str text, struct of_str part);
+
+/* Escaped form of untrusted text: backslash, control characters, bytes that are not UTF-8 and
+ * bidirectional controls become \xNN or \u{...}; cut at OF_TEXT_SHOWN_MAX bytes with "...". */
+enum { OF_TEXT_SHOWN_MAX = 200, OF_TEXT_BUFFER = 224 };
+struct of_shown {
+    char text[OF_TEXT_BUFFER];
+};
+struct of_shown of_str_escape(struct of_str text);
+
+/* True when every byte sequence is well-formed UTF-8 (no overlong forms, no surrogates). */
+bool of_str_is_utf8(struct of_str text);
+
+/* True when the text holds U+0000-001F, 007F-009F, 202A-202E or 2066-2069. Text must be UTF-8. */
+bool of_str_has_control(struct of_str text);
+
+/* The candidate nearest to `word` (edit distance with transpositions), or NULL when none is near
+ * enough to be meant: at most a third of the word's length, at least 1. NULL candidates are skipped. */
+const char *of_str_nearest(struct of_str word, const char *const *candidates, size_t count);
+
+/* Decimal grammar of recipes: [+-] digits [. digits] [e [+-] digits], also ".5" and "5.". False for
+ * anything else, for overflow and for inf and nan. Independent of the locale. */
+OF_NODISCARD bool of_str_to_double(struct of_str text, double *ret_value);
+/* Plain digits only. False on overflow of 64 bits. */
+OF_NODISCARD bool of_str_to_u64(struct of_str text, uint64_t *ret_value);
+
+/* A growing text on the heap (through base/mem). A failed allocation sets `failed` and turns later
+ * calls into nothing; check it once at the end. Zero-initialised is empty. Always terminated when
+ * data is not NULL. */
+struct of_text {
+    char *data;
+    size_t length;
+    size_t capacity;
+    bool failed;
+};
+
+void of_text_add(struct of_text *text, struct of_str part);
+void of_text_add_char(struct of_text *text, char c);
+void of_text_print(struct of_text *text, const char *format, ...) OF_PRINTF(2, 3);
+/* Adds the shortest decimal form that reads back as the same double; "0.4", "1e-05", "-3". */
+void of_text_add_double(struct of_text *text, double value);
+void of_text_finish(struct of_text *text);
+
+#endif

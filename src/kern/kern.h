@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Floor 1, `kern`: pure functions over arrays; they cannot fail, know no files and no threads, and
+ * include only `base`. kern_scalar.c is the law: it defines every result bit. An ISA file overwrites
+ * entries of the table with faster functions that give the same bits; tests/kern compares them.
+ *
+ * Rules for all entries. Encoded elements (`void` pointers) may lie at any address; f32 arrays are
+ * 64-byte aligned and padded, but no entry may touch an element at or past `count`. Arrays do not
+ * overlap unless an entry says so. One IEEE operation at a time, round to nearest even, subnormals
+ * kept, no fused multiply-add. Two NaN results count as the same value: only `pack` makes bits that
+ * leave the program, and it makes every NaN the one quiet NaN of its type.
+ */
+#ifndef OF_KERN_KERN_H
+#define OF_KERN_KERN_H
+
+#include "base/hash.h"
+#include "onefold/dtype.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Widens `count` encoded elements to f32. F64 is rounded to nearest even; the rest is exact. */
+typedef void of_kern_unpack_fn(float *to, const void *from, size_t count);
+
+/* Rounds `count` f32 to nearest even into the encoded type. Values past the range become infinity,
+ * or NaN in F8_E4M3, which has none. Returns how many of the written elements are NaN or infinite.
+ * `to` may be at or before `from` in memory where one element of `to` is no wider than four bytes. */
+typedef size_t of_kern_pack_fn(void *to, const float *from, size_t count);
+
+struct of_kern {
+    /* By dtype; NULL for types that are only copied. */
+    of_kern_unpack_fn *unpack[ONEFOLD_DTYPE_COUNT];
+    of_kern_pack_fn *pack[ONEFOLD_DTYPE_COUNT];
+
+    /* acc[i] = acc[i] + (coef * x[i]) */
+    void (*fold_plain)(float *acc, const float *x, float coef, size_t count);
+    /* acc[i] = acc[i] + (coef * (x[i] - base[i])) */
+    void (*fold_delta)(float *acc, const float *x, const float *base, float coef, size_t count);
+    /* Fused with unpacking from BF16; the same bits as unpack, then fold. */
+    void (*fold_plain_bf16)(float *acc, const void *x, float coef, size_t count);
+    void (*fold_delta_bf16)(float *acc, const void *x, const float *base, float coef, size_t count);
+
+    /* acc[i] = acc[i] / divisor */
+    void (*divide)(float *acc, float divisor, size_t count);
+    /* acc[i] = factor * acc[i] */
+    void (*scale)(float *acc, float factor, size_t count);
+    /* acc[i] = base[i] + (factor * acc[i]) */
+    void (*finish_delta)(float *acc, const float *base, float factor, size_t count);
+
+    /* How many elements are NaN, and how many infinite. */
+    void (*count_nonfinite)(const float *x, size_t count, uint64_t *ret_nan, uint64_t *ret_inf);
+
+    /* XXH3-128 of `length` bytes at any address. */
+    struct of_digest (*hash)(const void *data, size_t length);
+};
+
+/* The instruction sets compiled in, weakest first; name is "scalar", "avx2", "neon". */
+struct of_kern_isa {
+    const char *name;
+    uint32_t cpu_bits; /* of_cpu bits it needs; 0 for scalar */
+    void (*fill)(struct of_kern *kern);
+};
+
+uint64_t of_kern_isa_count(void);
+const struct of_kern_isa *of_kern_isa_at(uint64_t index);
+
+/* Fills the table with the strongest entries this CPU has, none stronger than the ISA named `cap`
+ * (NULL = no cap). Returns the name of the strongest ISA used, or NULL when `cap` names none. */
+const char *of_kern_init(struct of_kern *kern, const char *cap);
+
+#endif

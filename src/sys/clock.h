@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Monotonic time, for statistics and progress only: no decision depends on it. */
+#ifndef OF_SYS_CLOCK_H
+#define OF_SYS_CLOCK_H
+
+#include <stdint.h>
+
+uint64_t of_clock_ns(void);
+void of_clock_sleep_ns(uint64_t duration_ns);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Worker threads: take an item, process it, hand it back. They block all signals and run with the
+ * default floating-point environment, whatever the host program set. */
+#ifndef OF_SYS_CREW_H
+#define OF_SYS_CREW_H
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "sys/queue.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* `scratch` is this worker's own memory. */
+typedef void of_crew_work_fn(void *context, void *item, void *scratch);
+/* Called after each finished item was put on `done`, e.g. to wake the control thread. */
+typedef void of_crew_done_fn(void *context);
+
+struct of_crew_options {
+    uint32_t worker_count; /* wanted; at least one is made or init fails */
+    uint32_t item_count;   /* items that can be underway at once */
+    of_crew_work_fn *work;
+    of_crew_done_fn *done;
+    void *context;
+    uint8_t *scratch;      /* worker_count * scratch_bytes, 64-byte aligned */
+    uint64_t scratch_bytes;
+};
+
+struct of_crew {
+    struct of_crew_options options;
+    struct of_queue todo;
+    struct of_queue done;
+    pthread_t *threads;
+    uint32_t thread_count; /* really running */
+    uint64_t idle_ns;      /* summed over workers, valid after finish */
+    void *members;
+};
+
+OF_NODISCARD onefold_status of_crew_init(struct of_crew *crew, const struct of_crew_options *options,
+                                         onefold_error *err);
+void of_crew_give(struct of_crew *crew, void *item);
+/* A finished item or NULL; never blocks. */
+void *of_crew_take(struct of_crew *crew);
+/* Waits for the workers; items still queued are processed first. */
+void of_crew_finish(struct of_crew *crew);
+
+/* One thread of ours: blocks all signals, small stack, default floating-point environment. */
+typedef void of_crew_thread_fn(void *context);
+struct of_thread {
+    pthread_t thread;
+    of_crew_thread_fn *fn;
+    void *context;
+    bool running;
+};
+OF_NODISCARD onefold_status of_thread_start(struct of_thread *thread, of_crew_thread_fn *fn,
+                                            void *context, onefold_error *err);
+void of_thread_join(struct of_thread *thread);
+
+#endif
