@@ -16,12 +16,13 @@
 #include <stdint.h>
 
 struct of_progress {
-    uint64_t done_bytes;   /* read and written so far */
+    uint64_t done_bytes; /* read and written so far */
     uint64_t total_bytes;
     uint64_t elapsed_ns;
-    uint32_t pass;         /* from 1 */
+    uint32_t pass; /* from 1 */
     uint32_t pass_count;
-    const char *waiting_for; /* file of the oldest request when nothing completed for 30 s, or NULL */
+    const char
+        *waiting_for; /* file of the oldest request when nothing completed for 30 s, or NULL */
 };
 typedef void of_progress_fn(void *context, const struct of_progress *progress);
 
@@ -30,10 +31,10 @@ struct of_run_options {
     bool force;
     bool restart;
     struct of_report *report;
-    of_progress_fn *progress;       /* from the control thread, about ten times a second; may be NULL */
+    of_progress_fn *progress; /* from the control thread, about ten times a second; may be NULL */
     void *progress_context;
     const volatile sig_atomic_t *cancel; /* non-zero (the signal) = stop; may be NULL */
-    const char *cpu_cap;            /* "scalar", "avx2", "neon": cap of the instruction set, or NULL */
+    const char *cpu_cap; /* "scalar", "avx2", "neon": cap of the instruction set, or NULL */
     const struct of_io_backend *backend; /* tests: instead of the plan's */
 };
 
@@ -41,8 +42,8 @@ struct of_run_stats {
     uint64_t read_bytes;
     uint64_t written_bytes;
     uint64_t wall_ns;
-    uint64_t io_wait_ns;      /* control thread blocked */
-    uint64_t worker_idle_ns;  /* summed over workers */
+    uint64_t io_wait_ns;     /* control thread blocked */
+    uint64_t worker_idle_ns; /* summed over workers */
     uint64_t hash_busy_ns;
     uint64_t peak_memory_bytes;
     double cpu_seconds;
@@ -62,7 +63,8 @@ struct of_run_stats {
 OF_NODISCARD onefold_status of_run_check(const struct of_plan *plan,
                                          const struct of_run_options *options, onefold_error *err);
 
-/* Carries out the plan. On any failure no folder of that name appears, err->state says what is left. */
+/* Carries out the plan. On any failure no folder of that name appears, err->state says what is
+ * left. */
 OF_NODISCARD onefold_status of_run(const struct of_plan *plan, const struct of_run_options *options,
                                    struct of_run_stats *ret_stats, onefold_error *err);
 

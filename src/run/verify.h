@@ -10,9 +10,9 @@
 
 struct of_verify_options {
     bool structure_only;
-    bool fast;              /* XXH128 and the tree only */
-    uint32_t thread_count;  /* 0 = usable CPUs */
-    uint64_t memory_bytes;  /* 0 = default */
+    bool fast;             /* XXH128 and the tree only */
+    uint32_t thread_count; /* 0 = usable CPUs */
+    uint64_t memory_bytes; /* 0 = default */
     const char *io_name;
     enum of_direct direct;
     const char *cpu_cap;
@@ -36,12 +36,13 @@ struct of_verify_result {
     struct of_digest checkpoint_digest;
 };
 
-/* E_DIFFERS when anything does not match; other statuses when the check itself could not be made. */
+/* E_DIFFERS when anything does not match; other statuses when the check itself could not be made.
+ */
 OF_NODISCARD onefold_status of_verify(const char *path, const struct of_verify_options *options,
                                       struct of_verify_result *ret_result, onefold_error *err);
 
-/* Whole-file digests in one read; kinds is a mask of 1 << of_hash_kind, digests in that order. fd is
- * read to its end (pipes too when `fd_is_stream`). Direct I/O where it pays. */
+/* Whole-file digests in one read; kinds is a mask of 1 << of_hash_kind, digests in that order. fd
+ * is read to its end (pipes too when `fd_is_stream`). Direct I/O where it pays. */
 struct of_file_sums {
     uint64_t size_bytes;
     uint8_t digests[4][32];
@@ -53,7 +54,8 @@ OF_NODISCARD onefold_status of_sum_fd(int fd, bool fd_is_stream, uint32_t kinds,
 /* Tree digests of a checkpoint, one per tensor in table order, and the whole. */
 typedef void of_tensor_digest_fn(void *context, const struct of_tensor *tensor,
                                  const struct of_digest *digest);
-OF_NODISCARD onefold_status of_digest_tree(const char *path, const struct of_verify_options *options,
+OF_NODISCARD onefold_status of_digest_tree(const char *path,
+                                           const struct of_verify_options *options,
                                            of_tensor_digest_fn *fn, void *context,
                                            struct of_digest *ret_checkpoint, onefold_error *err);
 

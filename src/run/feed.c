@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rounds and reads of a slot. */
+#include "run/feed.h"
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/num.h"
+
+#include <errno.h>
+
+/* Does the visit need the bytes of this input? Only a lone copy step can do without some. */
+static bool is_needed(const struct of_slot *slot, const struct of_plan *plan, uint32_t input,
+                      struct of_range *ret_range)
+{
+    const struct of_step *step = &plan->steps[slot->visit.first_step];
+
+    if (slot->visit.step_count == 1 && step->kind == OF_STEP_COPY && !step->compare &&
+        input != step->source) {
+        return false;
+    }
+    of_plan_visit_range(plan, &slot->visit, input, ret_range);
+    return ret_range->shard != OF_PLACE_ABSENT && ret_range->byte_count > 0;
+}
+
+static void want(struct of_slot *slot, struct of_area *area, uint32_t input,
+                 const struct of_range *range)
+{
+    area->input = input;
+    area->data = NULL;
+    area->wanted = true;
+    area->issued = false;
+    area->byte_count = range->byte_count;
+    area->req = (struct of_io_req){.kind = OF_IO_READ, .owner = slot, .offset = range->offset};
+    slot->unissued_count++;
+}
+
+/* Takes up to area_count needed inputs from next_input on. */
+static void choose_round(struct of_slot *slot, const struct of_plan *plan)
+{
+    struct of_range range;
+
+    slot->round_count = 0;
+    while (slot->next_input < plan->input_count && slot->round_count < slot->area_count) {
+        if (is_needed(slot, plan, slot->next_input, &range)) {
+            want(slot, &slot->areas[slot->round_count], slot->next_input, &range);
+            slot->round_count++;
+        }
+        slot->next_input++;
+    }
+    while (slot->next_input < plan->input_count &&
+           !is_needed(slot, plan, slot->next_input, &range)) {
+        slot->next_input++;
+    }
+    slot->is_last_round = slot->next_input == plan->input_count;
+}
+
+void of_feed_begin(struct of_slot *slot, const struct of_plan *plan, uint64_t visit_number)
+{
+    struct of_area *base = of_slot_base_area(slot);
+    struct of_range range;
+    bool is_merge;
+
+    of_slot_enter(slot, OF_SLOT_READING);
+    of_plan_visit(plan, visit_number, &slot->visit);
+    slot->next_input = 0;
+    slot->unissued_count = 0;
+    slot->pending_count = 0;
+    slot->is_first_round = true;
+    slot->retired = false;
+    slot->write_pending = false;
+    slot->hash_pending = false;
+    of_err_clear(&slot->error);
+    for (uint32_t i = 0; i < slot->visit.step_count; i++) {
+        slot->counts[i] = (struct of_step_count){0};
+    }
+    base->data = NULL;
+    base->wanted = false;
+    base->input = plan->input_count;
+    if (plan->has_base && is_needed(slot, plan, plan->input_count, &range)) {
+        want(slot, base, plan->input_count, &range);
+    }
+    choose_round(slot, plan);
+    is_merge = plan->steps[slot->visit.first_step].kind == OF_STEP_MERGE;
+    of_slot_place(slot, plan, is_merge && !slot->is_last_round);
+}
+
+void of_feed_next_round(struct of_slot *slot, const struct of_plan *plan)
+{
+    of_slot_enter(slot, OF_SLOT_READING);
+    slot->is_first_round = false;
+    choose_round(slot, plan);
+}
+
+/* One read. *ret_issued is false when there is no room for it now. */
+static onefold_status issue_area(struct of_slot *slot, struct of_area *area, uint64_t area_bytes,
+                                 struct of_source *source, struct of_io *io, bool *ret_issued,
+                                 onefold_error *err)
+{
+    const struct of_plan *plan = source->plan;
+    struct of_range range;
+    uint64_t align;
+    int32_t entry;
+
+    *ret_issued = false;
+    if (io->in_flight == io->depth) {
+        return ONEFOLD_OK;
+    }
+    of_plan_visit_range(plan, &slot->visit, area->input, &range);
+    OF_TRY(of_source_acquire(source, area->input, range.shard, &entry, err));
+    if (entry < 0) {
+        return ONEFOLD_OK;
+    }
+    align = of_num_max(source->entries[entry].align, 1);
+    area->source_entry = entry;
+    area->skip_bytes = range.offset % align;
+    area->req.fd = source->entries[entry].fd;
+    area->req.offset = range.offset - area->skip_bytes;
+    area->req.length = of_num_align_up(area->skip_bytes + range.byte_count, align);
+    area->req.length_must = area->skip_bytes + range.byte_count;
+    area->req.buffer = area->buffer;
+    of_assert(area->req.length <= area_bytes);
+    area->issued = true;
+    of_io_submit(io, &area->req);
+    *ret_issued = true;
+    return ONEFOLD_OK;
+}
+
+onefold_status of_feed_issue(struct of_slot *slot, struct of_source *source, struct of_io *io,
+                             onefold_error *err)
+{
+    const struct of_how *how = &source->plan->how;
+
+    /* The base first: no input can be folded without it. */
+    for (uint32_t n = 0; n <= slot->area_count && slot->unissued_count > 0; n++) {
+        const uint32_t i = n == 0 ? slot->area_count : n - 1;
+        const uint64_t area_bytes = n == 0 ? how->base_area_bytes : how->area_bytes;
+        struct of_area *area = &slot->areas[i];
+        bool issued = false;
+
+        if (!area->wanted || area->issued) {
+            continue;
+        }
+        OF_TRY(issue_area(slot, area, area_bytes, source, io, &issued, err));
+        if (!issued) {
+            return ONEFOLD_OK;
+        }
+        slot->unissued_count--;
+        slot->pending_count++;
+    }
+    return ONEFOLD_OK;
+}
+
+/* "site-a/model-00001.safetensors" of an area's shard. */
+static struct of_shown area_file(const struct of_slot *slot, const struct of_area *area,
+                                 const struct of_plan *plan)
+{
+    struct of_range range;
+
+    of_plan_visit_range(plan, &slot->visit, area->input, &range);
+    return of_checkpoint_shard_path(plan->inputs[area->input].checkpoint, range.shard);
+}
+
+onefold_status of_feed_complete(struct of_slot *slot, struct of_area *area,
+                                const struct of_plan *plan, struct of_source *source,
+                                onefold_error *err)
+{
+    const struct of_io_req *req = &area->req;
+
+    of_source_release(source, area->source_entry);
+    area->source_entry = -1;
+    slot->pending_count--;
+    if (req->result_errno == ENODATA) {
+        return of_err_set(err, "input-changed",
+                          "%s: the file shrank while it was read: bytes %llu to %llu are gone",
+                          area_file(slot, area, plan).text,
+                          (unsigned long long)(req->offset + req->done_bytes),
+                          (unsigned long long)(req->offset + req->length_must));
+    }
+    if (req->result_errno != 0) {
+        return of_err_set_sys(err, req->result_errno == ETIMEDOUT ? "io-stuck" : "input-io",
+                              req->result_errno, "%s: cannot read bytes %llu to %llu",
+                              area_file(slot, area, plan).text, (unsigned long long)req->offset,
+                              (unsigned long long)(req->offset + req->length));
+    }
+    area->data = req->data + area->skip_bytes;
+    return ONEFOLD_OK;
+}
+
+static onefold_status release_area(struct of_slot *slot, struct of_area *area,
+                                   const struct of_plan *plan, struct of_io *io, onefold_error *err)
+{
+    const bool was_read = area->wanted && area->issued;
+
+    area->wanted = false;
+    area->data = NULL;
+    if (!was_read || of_io_release(io, &area->req)) {
+        return ONEFOLD_OK;
+    }
+    /* Pages vanished under the worker: the file shrank, or the disk failed. The identity tells. */
+    OF_TRY(of_checkpoint_check_unchanged(plan->inputs[area->input].checkpoint, err));
+    return of_err_set(err, "input-io", "%s: a page of the file could not be loaded",
+                      area_file(slot, area, plan).text);
+}
+
+onefold_status of_feed_release(struct of_slot *slot, const struct of_plan *plan, struct of_io *io,
+                               bool all, onefold_error *err)
+{
+    onefold_status status = ONEFOLD_OK;
+
+    for (uint32_t i = 0; i <= slot->area_count; i++) {
+        onefold_error lost;
+        onefold_status one;
+
+        if (i == slot->area_count && !all) {
+            break;
+        }
+        one = release_area(slot, &slot->areas[i], plan, io, &lost);
+        if (one != ONEFOLD_OK && status == ONEFOLD_OK) {
+            *err = lost;
+            status = one;
+        }
+    }
+    return status;
+}

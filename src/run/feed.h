@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Input side of a slot: which inputs the next round takes, and their reads, widened to the
+ * alignment that each file needs. Control thread. */
+#ifndef OF_RUN_FEED_H
+#define OF_RUN_FEED_H
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "plan/plan.h"
+#include "run/slot.h"
+#include "run/source.h"
+#include "sys/io.h"
+
+#include <stdbool.h>
+
+/* Puts a visit into a free slot and chooses its first round. The slot is READING afterwards; it may
+ * need no read at all (pending_count and unissued_count 0). */
+void of_feed_begin(struct of_slot *slot, const struct of_plan *plan, uint64_t visit_number);
+/* Chooses the next round of a slot that has inputs left. */
+void of_feed_next_round(struct of_slot *slot, const struct of_plan *plan);
+/* Issues what can be issued now; the rest stays in unissued_count and is tried again later, when a
+ * descriptor or a place in the ring is free. */
+OF_NODISCARD onefold_status of_feed_issue(struct of_slot *slot, struct of_source *source,
+                                          struct of_io *io, onefold_error *err);
+/* A read of the slot came back: sets the area's data, or explains the failure. */
+OF_NODISCARD onefold_status of_feed_complete(struct of_slot *slot, struct of_area *area,
+                                             const struct of_plan *plan, struct of_source *source,
+                                             onefold_error *err);
+/* Gives the areas of the round back (the base's only after the last). Fails when bytes were lost
+ * under the worker. */
+OF_NODISCARD onefold_status of_feed_release(struct of_slot *slot, const struct of_plan *plan,
+                                            struct of_io *io, bool all, onefold_error *err);
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One thread that hashes output files from the slots, in file order. */
+#include "run/hasher.h"
+
+#include "sys/clock.h"
+
+#include <string.h>
+
+onefold_status of_hasher_init(struct of_hasher *hasher, const struct of_plan *plan,
+                              struct of_arena *arena, onefold_error *err)
+{
+    const uint32_t count = plan->output.shard_count;
+
+    *hasher = (struct of_hasher){.sums = plan->sums};
+    hasher->sha256 = OF_ARENA_NEW(arena, struct of_hash *, count);
+    hasher->xxh128 = OF_ARENA_NEW(arena, struct of_hash *, count);
+    if (hasher->sha256 == NULL || hasher->xxh128 == NULL) {
+        return of_err_set(err, "memory", "no memory for the sums of the output files");
+    }
+    hasher->shard_count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        if ((plan->sums & OF_SUM_SHA256) != 0) {
+            hasher->sha256[i] = of_hash_create(OF_HASH_SHA256);
+        }
+        if ((plan->sums & OF_SUM_XXH128) != 0) {
+            hasher->xxh128[i] = of_hash_create(OF_HASH_XXH128);
+        }
+        if (((plan->sums & OF_SUM_SHA256) != 0 && hasher->sha256[i] == NULL) ||
+            ((plan->sums & OF_SUM_XXH128) != 0 && hasher->xxh128[i] == NULL)) {
+            return of_err_set(err, "memory", "no memory for the sums of the output files");
+        }
+    }
+    return ONEFOLD_OK;
+}
+
+static void update(struct of_hasher *hasher, uint32_t shard_index, const void *data,
+                   uint64_t length)
+{
+    if (hasher->sha256[shard_index] != NULL) {
+        of_hash_update(hasher->sha256[shard_index], data, length);
+    }
+    if (hasher->xxh128[shard_index] != NULL) {
+        of_hash_update(hasher->xxh128[shard_index], data, length);
+    }
+}
+
+void of_hasher_header(void *context, uint32_t shard_index, const char *data, uint64_t length)
+{
+    update(context, shard_index, data, length);
+}
+
+static void hash_slots(void *context)
+{
+    struct of_hasher *hasher = context;
+    struct of_slot *slot;
+
+    while ((slot = of_queue_pop(&hasher->todo)) != NULL) {
+        const uint64_t start_ns = of_clock_ns();
+
+        update(hasher, slot->visit.out_shard, slot->out, slot->visit.out_bytes);
+        hasher->busy_ns += of_clock_ns() - start_ns;
+        of_queue_push(&hasher->done, slot);
+        of_io_wake(hasher->io);
+    }
+}
+
+onefold_status of_hasher_start(struct of_hasher *hasher, struct of_io *io, uint32_t slot_count,
+                               onefold_error *err)
+{
+    hasher->io = io;
+    OF_TRY(of_queue_init(&hasher->todo, slot_count, err));
+    OF_TRY(of_queue_init(&hasher->done, slot_count, err));
+    return of_thread_start(&hasher->thread, hash_slots, hasher, err);
+}
+
+void of_hasher_give(struct of_hasher *hasher, struct of_slot *slot)
+{
+    of_queue_push(&hasher->todo, slot);
+}
+
+struct of_slot *of_hasher_take(struct of_hasher *hasher)
+{
+    return of_queue_try_pop(&hasher->done);
+}
+
+void of_hasher_stop(struct of_hasher *hasher)
+{
+    if (hasher->thread.running) {
+        of_queue_close(&hasher->todo);
+        of_thread_join(&hasher->thread);
+    }
+}
+
+void of_hasher_result(struct of_hasher *hasher, uint32_t shard_index,
+                      struct of_file_hashes *ret_hashes)
+{
+    memset(ret_hashes, 0, sizeof(*ret_hashes));
+    if (hasher->sha256[shard_index] != NULL) {
+        of_hash_finish(hasher->sha256[shard_index], ret_hashes->sha256.bytes);
+    }
+    if (hasher->xxh128[shard_index] != NULL) {
+        of_hash_finish(hasher->xxh128[shard_index], ret_hashes->xxh128.bytes);
+    }
+}
+
+void of_hasher_finish(struct of_hasher *hasher)
+{
+    of_hasher_stop(hasher);
+    of_queue_finish(&hasher->todo);
+    of_queue_finish(&hasher->done);
+    for (uint32_t i = 0; i < hasher->shard_count; i++) {
+        of_hash_destroy(hasher->sha256[i]);
+        of_hash_destroy(hasher->xxh128[i]);
+    }
+    hasher->shard_count = 0;
+}

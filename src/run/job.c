@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The arithmetic of a visit, block by block: while a block is in the nearest cache all inputs of
+ * the round are folded into it, and on the last round it is finished, packed and, grain by grain,
+ * hashed.
+ *
+ * A value that is not finite stays so through every sum, so that looking at results finds it; which
+ * input it came from is looked up only then.
+ */
+#include "run/job.h"
+
+#include "base/check.h"
+#include "base/dtype.h"
+#include "base/limits.h"
+#include "base/num.h"
+#include "ckpt/digest.h"
+
+#include <string.h>
+
+/* Of the f32 arrays that kernels work on. */
+enum { OF_PLANE_ALIGN = 64 };
+
+/* One step of the visit as the inner loops see it. */
+struct view {
+    const struct of_job_context *job;
+    struct of_slot *slot;
+    struct of_job_scratch *scratch;
+    struct of_step_count *count;
+    const struct of_step *step;
+    const struct of_tensor *tensor;
+    const struct of_row *row;
+    uint32_t step_index;
+    uint64_t first_elem; /* in the tensor */
+    uint64_t elem_count; /* of this step in this visit */
+    uint8_t *out;
+    float *plane; /* NULL with one round */
+};
+
+/* Where this step's elements start in an area. In a bundle the steps of an input lie one behind the
+ * other, in a tile there is one step. */
+static const uint8_t *area_data(const struct view *view, const struct of_area *area)
+{
+    const struct of_layout *layout = view->job->plan->inputs[area->input].layout;
+    const uint32_t first_step = view->slot->visit.first_step;
+
+    if (area->data == NULL || layout->shards[view->step_index] == OF_PLACE_ABSENT) {
+        return NULL;
+    }
+    return area->data + (layout->offsets[view->step_index] - layout->offsets[first_step]);
+}
+
+static onefold_dtype area_dtype(const struct view *view, const struct of_area *area)
+{
+    return (onefold_dtype)view->job->plan->inputs[area->input].layout->dtypes[view->step_index];
+}
+
+static struct of_area *base_area(const struct view *view)
+{
+    return of_slot_base_area(view->slot);
+}
+
+/* ---- Values that are not finite ---- */
+
+/* Index of the first NaN or infinity, or `count`. */
+static size_t find_nonfinite(const float *x, size_t count)
+{
+    size_t i = 0;
+
+    while (i < count && __builtin_isfinite(x[i])) {
+        i++;
+    }
+    return i;
+}
+
+static struct of_shown tensor_name(const struct view *view)
+{
+    return of_str_escape(view->tensor->name);
+}
+
+static void blame_input(const struct view *view, uint32_t input, uint64_t elem)
+{
+    const char *label = view->job->plan->inputs[input].label;
+
+    of_err_set(&view->slot->error, "value-input",
+               "%s: tensor \"%s\": element %llu is not finite (NaN or infinity)",
+               of_str_escape(of_str_from(label)).text, tensor_name(view).text,
+               (unsigned long long)(view->first_elem + elem));
+}
+
+/* Names the first value of the block that is not finite: an input's if one is to be found among
+ * those of this round, else the result's, which `result` shows. Slow, but it runs once. Keeps an
+ * error that is already there. */
+static void name_nonfinite(const struct view *view, const float *result, uint64_t at, size_t count)
+{
+    struct of_slot *slot = view->slot;
+    const size_t result_first = find_nonfinite(result, count);
+    const struct of_area *guilty = NULL;
+    size_t first = count;
+
+    if (slot->error.status != ONEFOLD_OK) {
+        return;
+    }
+    for (uint32_t i = 0; i <= slot->round_count; i++) {
+        const struct of_area *area = i < slot->round_count ? &slot->areas[i] : base_area(view);
+        const uint8_t *data = area_data(view, area);
+        size_t found = count;
+
+        if (data != NULL) {
+            const onefold_dtype dtype = area_dtype(view, area);
+
+            view->job->kern->unpack[dtype](view->scratch->x, data + at * of_dtype_size(dtype),
+                                           count);
+            found = find_nonfinite(view->scratch->x, count);
+        }
+        if (found < first) {
+            first = found;
+            guilty = area;
+        }
+    }
+    if (guilty != NULL) {
+        blame_input(view, guilty->input, at + first);
+        return;
+    }
+    of_err_set(&slot->error, "value-narrow",
+               "tensor \"%s\": the result of element %llu is past the range of %s although all "
+               "inputs are finite",
+               tensor_name(view).text, (unsigned long long)(view->first_elem + at + result_first),
+               onefold_dtype_name((onefold_dtype)view->tensor->dtype));
+}
+
+static void count_input(const struct view *view, const float *x, size_t count)
+{
+    uint64_t nan = 0;
+    uint64_t inf = 0;
+
+    view->job->kern->count_nonfinite(x, count, &nan, &inf);
+    view->count->nan_in += nan;
+    view->count->inf_in += inf;
+}
+
+static void count_output(const struct view *view, const float *acc, size_t count, size_t bad)
+{
+    uint64_t nan = 0;
+    uint64_t inf = 0;
+
+    view->job->kern->count_nonfinite(acc, count, &nan, &inf);
+    /* What was finite before narrowing and is not after: infinities, but NaN in a type without. */
+    const uint64_t lost = bad - nan - inf;
+    const bool has_inf = view->tensor->dtype != ONEFOLD_DTYPE_F8_E4M3;
+
+    view->count->overflow_count += lost;
+    view->count->nan_out += nan + (has_inf ? 0 : lost + inf);
+    view->count->inf_out += has_inf ? lost + inf : 0;
+}
+
+/* ---- Merge steps ---- */
+
+static void fold_area(const struct view *view, const struct of_area *area, uint64_t at, float *acc,
+                      size_t count)
+{
+    const struct of_kern *kern = view->job->kern;
+    const bool keep = view->job->plan->nonfinite == OF_NONFINITE_KEEP;
+    const uint8_t *data = area_data(view, area);
+    const float coef = view->row->coefs[area->input];
+    onefold_dtype dtype;
+
+    if (data == NULL) {
+        return;
+    }
+    dtype = area_dtype(view, area);
+    data += at * of_dtype_size(dtype);
+    if (dtype == ONEFOLD_DTYPE_BF16 && !keep) {
+        if (view->step->delta) {
+            kern->fold_delta_bf16(acc, data, view->scratch->base, coef, count);
+        } else {
+            kern->fold_plain_bf16(acc, data, coef, count);
+        }
+        return;
+    }
+    kern->unpack[dtype](view->scratch->x, data, count);
+    if (keep) {
+        count_input(view, view->scratch->x, count);
+    }
+    if (view->step->delta) {
+        kern->fold_delta(acc, view->scratch->x, view->scratch->base, coef, count);
+    } else {
+        kern->fold_plain(acc, view->scratch->x, coef, count);
+    }
+}
+
+static void unpack_base(const struct view *view, uint64_t at, size_t count)
+{
+    const struct of_area *area = base_area(view);
+    const uint8_t *data = area_data(view, area);
+    const onefold_dtype dtype = area_dtype(view, area);
+
+    of_assert(data != NULL);
+    view->job->kern->unpack[dtype](view->scratch->base, data + at * of_dtype_size(dtype), count);
+}
+
+/* Division, factor and base in the order of the law, then one rounding. */
+static void finish_block(const struct view *view, uint64_t at, float *acc, size_t count)
+{
+    const struct of_kern *kern = view->job->kern;
+    const struct of_row *row = view->row;
+    const onefold_dtype dtype = (onefold_dtype)view->tensor->dtype;
+    size_t bad;
+
+    if (row->has_divisor) {
+        kern->divide(acc, row->divisor, count);
+    }
+    if (view->step->delta) {
+        kern->finish_delta(acc, view->scratch->base, row->has_factor ? row->factor : 1.0F, count);
+    } else if (row->has_factor) {
+        kern->scale(acc, row->factor, count);
+    }
+    if (view->job->plan->nonfinite == OF_NONFINITE_KEEP) {
+        uint64_t nan = 0;
+        uint64_t inf = 0;
+
+        /* Packing may write over acc, so look first; the loss is the difference. */
+        kern->count_nonfinite(acc, count, &nan, &inf);
+        memcpy(view->scratch->x, acc, count * sizeof(float));
+        bad = kern->pack[dtype](view->out + at * of_dtype_size(dtype), acc, count);
+        if (bad > 0) {
+            count_output(view, view->scratch->x, count, bad);
+        }
+        return;
+    }
+    bad = kern->pack[dtype](view->out + at * of_dtype_size(dtype), acc, count);
+    if (OF_UNLIKELY(bad > 0)) {
+        kern->unpack[dtype](view->scratch->x, view->out + at * of_dtype_size(dtype), count);
+        name_nonfinite(view, view->scratch->x, at, count);
+    }
+}
+
+static void merge_block(const struct view *view, uint64_t at, size_t count)
+{
+    const struct of_slot *slot = view->slot;
+    float *plane = view->plane != NULL ? view->plane + at : NULL;
+    /* Kernels want aligned f32 arrays. Planes of the later steps of a bundle start anywhere. */
+    const bool in_place = plane != NULL && (uintptr_t)plane % OF_PLANE_ALIGN == 0;
+    float *acc = in_place ? plane : view->scratch->acc;
+
+    if (slot->is_first_round) {
+        memset(acc, 0, count * sizeof(float));
+    } else if (!in_place) {
+        memcpy(acc, plane, count * sizeof(float));
+    }
+    if (view->step->delta) {
+        unpack_base(view, at, count);
+        if (slot->is_first_round && view->job->plan->nonfinite == OF_NONFINITE_KEEP) {
+            count_input(view, view->scratch->base, count);
+        }
+    }
+    for (uint32_t i = 0; i < slot->round_count; i++) {
+        fold_area(view, &slot->areas[i], at, acc, count);
+    }
+    if (slot->is_last_round) {
+        finish_block(view, at, acc, count);
+        return;
+    }
+    if (view->job->plan->nonfinite == OF_NONFINITE_FAIL) {
+        uint64_t nan = 0;
+        uint64_t inf = 0;
+
+        /* The guilty input is at hand in this round only. */
+        view->job->kern->count_nonfinite(acc, count, &nan, &inf);
+        if (OF_UNLIKELY(nan + inf > 0)) {
+            name_nonfinite(view, acc, at, count);
+        }
+    }
+    if (!in_place) {
+        memcpy(plane, acc, count * sizeof(float));
+    }
+}
+
+/* ---- Copy steps ---- */
+
+static bool is_source(const struct view *view, const struct of_area *area)
+{
+    return area->input == view->step->source;
+}
+
+static void count_copied(const struct view *view, uint64_t at, size_t count)
+{
+    const onefold_dtype dtype = (onefold_dtype)view->tensor->dtype;
+    const struct of_kern *kern = view->job->kern;
+    uint64_t nan = 0;
+    uint64_t inf = 0;
+
+    kern->unpack[dtype](view->scratch->x, view->out + at * of_dtype_size(dtype), count);
+    kern->count_nonfinite(view->scratch->x, count, &nan, &inf);
+    if (nan + inf > 0 && view->job->plan->nonfinite == OF_NONFINITE_FAIL &&
+        view->slot->error.status == ONEFOLD_OK) {
+        blame_input(view, view->step->source, at + find_nonfinite(view->scratch->x, count));
+    }
+    view->count->nan_in += nan;
+    view->count->inf_in += inf;
+    view->count->nan_out += nan;
+    view->count->inf_out += inf;
+}
+
+/* Bytes of this step in the visit. Types below 8 bits fill whole bytes: checked when they were
+ * read. */
+static uint64_t step_bytes(const struct view *view)
+{
+    uint64_t byte_count = 0;
+
+    of_assert(of_dtype_bytes((onefold_dtype)view->tensor->dtype, view->elem_count, &byte_count));
+    return byte_count;
+}
+
+static void copy_from(const struct view *view, const struct of_area *area, uint64_t byte_count)
+{
+    memcpy(view->out, area_data(view, area), byte_count);
+    if (onefold_dtype_is_numeric((onefold_dtype)view->tensor->dtype)) {
+        for (uint64_t at = 0; at < view->elem_count; at += OF_BLOCK_ELEMS) {
+            count_copied(view, at, of_num_min(OF_BLOCK_ELEMS, view->elem_count - at));
+        }
+    }
+}
+
+static void copy_step(const struct view *view)
+{
+    struct of_slot *slot = view->slot;
+    const uint64_t byte_count = step_bytes(view);
+
+    if (slot->is_first_round) {
+        const struct of_area *area = base_area(view);
+
+        for (uint32_t i = 0; i < slot->round_count && !is_source(view, area); i++) {
+            area = &slot->areas[i];
+        }
+        of_assert(is_source(view, area) && area->data != NULL);
+        copy_from(view, area, byte_count);
+    }
+    for (uint32_t i = 0; i < slot->round_count && view->step->compare; i++) {
+        const struct of_area *area = &slot->areas[i];
+        const uint8_t *data = is_source(view, area) ? NULL : area_data(view, area);
+
+        if (data != NULL && !view->count->differs && memcmp(data, view->out, byte_count) != 0) {
+            view->count->differs = true;
+            view->count->differs_input = area->input;
+        }
+    }
+}
+
+/* ---- A round of a visit ---- */
+
+static void hash_grains(const struct view *view, struct of_digest *leaves)
+{
+    const uint64_t first_grain = view->first_elem / OF_GRAIN_ELEMS;
+    const uint64_t count = of_num_div_ceil(view->elem_count, OF_GRAIN_ELEMS);
+    const uint8_t *at = view->out;
+
+    for (uint64_t i = 0; i < count; i++) {
+        const uint64_t byte_count = of_digest_grain_bytes(view->tensor, first_grain + i);
+
+        leaves[i] = view->job->kern->hash(at, byte_count);
+        at += byte_count;
+    }
+}
+
+/* Grain by grain, so that a finished grain is hashed while it is in the cache. */
+static void merge_step(const struct view *view, struct of_digest *leaves)
+{
+    const uint32_t size = of_dtype_size((onefold_dtype)view->tensor->dtype);
+
+    for (uint64_t grain = 0; grain < view->elem_count; grain += OF_GRAIN_ELEMS) {
+        const uint64_t end = of_num_min(grain + OF_GRAIN_ELEMS, view->elem_count);
+
+        for (uint64_t at = grain; at < end; at += OF_BLOCK_ELEMS) {
+            merge_block(view, at, of_num_min(OF_BLOCK_ELEMS, end - at));
+        }
+        if (view->slot->is_last_round) {
+            leaves[grain / OF_GRAIN_ELEMS] =
+                view->job->kern->hash(view->out + grain * size, (end - grain) * size);
+        }
+    }
+}
+
+void of_job_work(void *context, void *item, void *scratch)
+{
+    const struct of_job_context *job = context;
+    struct of_slot *slot = item;
+    const struct of_visit *visit = &slot->visit;
+    struct of_digest *leaves = slot->leaves;
+    uint64_t plane_at = 0;
+    uint64_t out_at = 0;
+
+    for (uint32_t i = 0; i < visit->step_count && slot->error.status == ONEFOLD_OK; i++) {
+        struct view view = {.job = job, .slot = slot, .scratch = scratch};
+
+        view.step_index = visit->first_step + i;
+        view.step = &job->plan->steps[view.step_index];
+        view.tensor = &job->plan->tensors[view.step_index];
+        view.row = view.step->kind == OF_STEP_MERGE ? &job->plan->rows[view.step->row] : NULL;
+        view.count = &slot->counts[i];
+        view.first_elem = visit->step_count == 1 ? visit->first_elem : 0;
+        view.elem_count = visit->step_count == 1 ? visit->elem_count : view.tensor->elem_count;
+        view.out = slot->out + out_at;
+        view.plane = slot->plane == NULL ? NULL : slot->plane + plane_at;
+        if (view.elem_count == 0) {
+            continue;
+        }
+        if (view.step->kind == OF_STEP_MERGE) {
+            merge_step(&view, leaves);
+        } else {
+            copy_step(&view);
+            if (slot->is_last_round) {
+                hash_grains(&view, leaves);
+            }
+        }
+        leaves += of_num_div_ceil(view.elem_count, OF_GRAIN_ELEMS);
+        plane_at += view.elem_count;
+        out_at += step_bytes(&view);
+    }
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Output shards: create at full size, write at final offsets in any order, sync when complete. */
+#include "run/sink.h"
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/num.h"
+#include "sys/file.h"
+#include "sys/outfile.h"
+
+#include <string.h>
+
+/* Buffered writes: how much may become dirty before it is given to write-back. */
+#define WRITE_BEHIND_BYTES (8 * OF_MIB)
+
+onefold_status of_sink_init(struct of_sink *sink, const struct of_plan *plan, int folder,
+                            struct of_arena *arena, onefold_error *err)
+{
+    const struct of_out_layout *output = &plan->output;
+
+    *sink = (struct of_sink){.plan = plan, .folder = folder, .align = 1};
+    sink->files = OF_ARENA_NEW(arena, struct of_sink_file, output->shard_count);
+    if (sink->files == NULL) {
+        return of_err_set(err, "memory", "no memory for the table of output files");
+    }
+    sink->file_count = output->shard_count;
+    for (uint32_t i = 0; i < output->shard_count; i++) {
+        sink->files[i] = (struct of_sink_file){.direct_fd = -1, .plain_fd = -1};
+        sink->files[i].left_bytes = output->shards[i].file_bytes - output->shards[i].header_bytes;
+        sink->files[i].behind_bytes = output->shards[i].header_bytes;
+    }
+    return ONEFOLD_OK;
+}
+
+/* Whether this file system writes directly, found out on the first shard. */
+static onefold_status settle_direct(struct of_sink *sink, const char *name, onefold_error *err)
+{
+    onefold_error refusal;
+    int fd = -1;
+
+    if (sink->plan->how.direct == OF_DIRECT_OFF) {
+        return ONEFOLD_OK;
+    }
+    of_err_clear(&refusal);
+    if (of_outfile_reopen(sink->folder, name, true, &fd, &refusal) == ONEFOLD_OK) {
+        const uint32_t align = of_file_direct_align(fd);
+
+        of_file_close(&fd);
+        if (align > 0 && align <= OF_DIRECT_ALIGN_MAX) {
+            sink->align = align;
+            return ONEFOLD_OK;
+        }
+    } else if (refusal.status != ONEFOLD_E_UNSUPPORTED && refusal.status != ONEFOLD_E_ARGUMENT) {
+        *err = refusal;
+        return refusal.status;
+    }
+    if (sink->plan->how.direct == OF_DIRECT_ON) {
+        return of_err_set(err, "io-backend",
+                          "%s: direct I/O was asked for and is refused by the file system", name);
+    }
+    return ONEFOLD_OK;
+}
+
+static onefold_status create_shard(struct of_sink *sink, uint32_t shard_index,
+                                   struct of_text *header, onefold_error *err)
+{
+    const struct of_out_shard *shard = &sink->plan->output.shards[shard_index];
+    onefold_status status;
+    int fd = -1;
+
+    header->length = 0;
+    of_layout_emit_header(&sink->plan->output, sink->plan->tensors, shard_index, header);
+    if (header->failed) {
+        return of_err_set(err, "memory", "no memory for the header of %s", shard->name);
+    }
+    of_assert(header->length == shard->header_bytes);
+    OF_TRY(of_file_create(sink->folder, shard->name, 0, &fd, err));
+    status = of_file_reserve(fd, shard->file_bytes, err);
+    if (status == ONEFOLD_OK) {
+        status = of_file_write_at(fd, header->data, header->length, 0, err);
+    }
+    of_file_close(&fd);
+    if (status != ONEFOLD_OK) {
+        return of_err_prefix(err, "%s", shard->name);
+    }
+    sink->written_bytes += header->length;
+    return ONEFOLD_OK;
+}
+
+onefold_status of_sink_create(struct of_sink *sink, of_sink_header_fn *fn, void *context,
+                              onefold_error *err)
+{
+    struct of_text header = {0};
+    onefold_status status = ONEFOLD_OK;
+
+    for (uint32_t i = 0; i < sink->file_count && status == ONEFOLD_OK; i++) {
+        status = create_shard(sink, i, &header, err);
+        if (status == ONEFOLD_OK && fn != NULL) {
+            fn(context, i, header.data, header.length);
+        }
+        if (status == ONEFOLD_OK && i == 0) {
+            status = settle_direct(sink, sink->plan->output.shards[0].name, err);
+        }
+    }
+    of_text_finish(&header);
+    return status;
+}
+
+static onefold_status open_files(struct of_sink *sink, uint32_t shard_index, onefold_error *err)
+{
+    struct of_sink_file *file = &sink->files[shard_index];
+    const char *name = sink->plan->output.shards[shard_index].name;
+
+    if (file->plain_fd < 0) {
+        OF_TRY(of_outfile_reopen(sink->folder, name, false, &file->plain_fd, err));
+    }
+    if (sink->align > 1 && file->direct_fd < 0) {
+        OF_TRY(of_outfile_reopen(sink->folder, name, true, &file->direct_fd, err));
+    }
+    return ONEFOLD_OK;
+}
+
+onefold_status of_sink_begin_write(struct of_sink *sink, uint32_t shard_index, uint64_t offset,
+                                   uint8_t *data, uint64_t length, struct of_io_req *req,
+                                   onefold_error *err)
+{
+    const struct of_sink_file *file = &sink->files[shard_index];
+    const uint64_t end = offset + length;
+    const uint64_t first = of_num_align_up(offset, sink->align);
+    const uint64_t last = of_num_align_down(end, sink->align);
+
+    OF_TRY(open_files(sink, shard_index, err));
+    *req = (struct of_io_req){.kind = OF_IO_WRITE};
+    if (first >= last) {
+        /* No whole block: all of it is edge. */
+        return of_file_write_at(file->plain_fd, data, length, offset, err);
+    }
+    if (first > offset) {
+        OF_TRY(of_file_write_at(file->plain_fd, data, first - offset, offset, err));
+    }
+    if (last < end) {
+        OF_TRY(of_file_write_at(file->plain_fd, data + (last - offset), end - last, last, err));
+    }
+    req->fd = sink->align > 1 ? file->direct_fd : file->plain_fd;
+    req->offset = first;
+    req->length = last - first;
+    req->length_must = last - first;
+    req->buffer = data + (first - offset);
+    return ONEFOLD_OK;
+}
+
+static onefold_status complete_shard(struct of_sink *sink, uint32_t shard_index, onefold_error *err)
+{
+    struct of_sink_file *file = &sink->files[shard_index];
+    onefold_status status;
+
+    /* One sync covers both descriptors: they are one inode. */
+    status = of_file_sync(file->plain_fd, err);
+    if (status == ONEFOLD_OK) {
+        of_outfile_drop(file->plain_fd, 0, sink->plan->output.shards[shard_index].file_bytes);
+        status = of_file_close_written(&file->plain_fd, err);
+    }
+    if (status == ONEFOLD_OK && file->direct_fd >= 0) {
+        status = of_file_close_written(&file->direct_fd, err);
+    }
+    if (status != ONEFOLD_OK) {
+        return of_err_prefix(err, "%s", sink->plan->output.shards[shard_index].name);
+    }
+    file->synced = true;
+    return ONEFOLD_OK;
+}
+
+onefold_status of_sink_end_write(struct of_sink *sink, uint32_t shard_index, uint64_t offset,
+                                 uint64_t length, onefold_error *err)
+{
+    struct of_sink_file *file = &sink->files[shard_index];
+
+    of_assert(length <= file->left_bytes);
+    file->left_bytes -= length;
+    sink->written_bytes += length;
+    if (sink->align == 1 && offset + length >= file->behind_bytes + WRITE_BEHIND_BYTES) {
+        /* What was handed over one step ago is likely clean by now and leaves the cache. */
+        of_outfile_write_behind(file->plain_fd, file->behind_bytes,
+                                offset + length - file->behind_bytes);
+        of_outfile_drop(file->plain_fd, 0, file->behind_bytes);
+        file->behind_bytes = offset + length;
+    }
+    if (file->left_bytes == 0) {
+        return complete_shard(sink, shard_index, err);
+    }
+    return ONEFOLD_OK;
+}
+
+onefold_status of_sink_sync(struct of_sink *sink, onefold_error *err)
+{
+    for (uint32_t i = 0; i < sink->file_count; i++) {
+        if (!sink->files[i].synced) {
+            of_assert(sink->files[i].left_bytes == 0);
+            OF_TRY(open_files(sink, i, err));
+            OF_TRY(complete_shard(sink, i, err));
+        }
+    }
+    return ONEFOLD_OK;
+}
+
+void of_sink_finish(struct of_sink *sink)
+{
+    for (uint32_t i = 0; i < sink->file_count; i++) {
+        of_file_close(&sink->files[i].plain_fd);
+        of_file_close(&sink->files[i].direct_fd);
+    }
+    sink->file_count = 0;
+}

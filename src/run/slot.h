@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A slot: the buffers and the state of one visit in flight. One function changes the state and
+ * asserts the allowed edges:
+ *
+ *   FREE -feed-> READING -last read-> READY -pop-> WORKING -last round-> DONE -write-> LEAVING ->
+ * FREE ^                                 |
+ *                   +-------- next round -------------+
+ *   any state -- once its requests are back, after an error --> FREE
+ *
+ * A round is a set of inputs whose bytes are in the slot together. With one round per visit the
+ * inputs are gathered; with more, their sum waits in the plane while inputs come and go (fold).
+ */
+#ifndef OF_RUN_SLOT_H
+#define OF_RUN_SLOT_H
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "plan/plan.h"
+#include "sys/io.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum of_slot_state {
+    OF_SLOT_FREE,
+    OF_SLOT_READING,
+    OF_SLOT_READY,   /* on the work queue */
+    OF_SLOT_WORKING, /* a worker has it; READY and WORKING look alike to the control thread */
+    OF_SLOT_DONE,
+    OF_SLOT_LEAVING
+};
+
+/* Where the bytes of one input lie while a round lasts. */
+struct of_area {
+    struct of_io_req req;
+    uint8_t *buffer;      /* in the pool */
+    const uint8_t *data;  /* first byte wanted, once read; NULL: nothing in this area */
+    uint64_t skip_bytes;  /* widening in front of the wanted bytes */
+    uint64_t byte_count;  /* wanted */
+    uint32_t input;       /* index in plan->inputs */
+    int32_t source_entry; /* pinned descriptor, -1 = none */
+    bool wanted;          /* to be read in this round */
+    bool issued;          /* request is with the io layer, or was */
+};
+
+/* What a worker counted for one step of the visit. */
+struct of_step_count {
+    uint64_t nan_in;
+    uint64_t inf_in;
+    uint64_t nan_out;
+    uint64_t inf_out;
+    uint64_t overflow_count;
+    bool differs;           /* copy: another input has other bytes */
+    uint32_t differs_input; /* the first such */
+};
+
+struct of_slot {
+    /* Set by init. */
+    uint32_t index;
+    uint32_t area_count;
+    struct of_area *areas; /* area_count, then one for the base */
+    uint8_t *out_area;
+    uint64_t out_area_bytes;
+    struct of_digest *leaves;     /* of the visit's grains */
+    struct of_step_count *counts; /* of the visit's steps */
+
+    /* Control thread. */
+    enum of_slot_state state;
+    struct of_visit visit;
+    uint32_t next_input;    /* first input that no round has taken yet */
+    uint32_t pending_count; /* reads of this round, or writes */
+    uint32_t unissued_count;
+    struct of_io_req write;
+    bool write_pending;
+    bool retired; /* had its turn in the order */
+    bool hash_pending;
+
+    /* Control thread before READY, worker while WORKING. */
+    uint32_t round_count; /* inputs in this round: areas[0 .. round_count) */
+    bool is_first_round;
+    bool is_last_round;
+    uint8_t *out;        /* where the output bytes start */
+    float *plane;        /* sums between rounds; not used with one round */
+    onefold_error error; /* status OK = none */
+};
+
+/* Bytes of `areas` and the rest that of_slot_init carves from the arena and the pool. */
+OF_NODISCARD onefold_status of_slot_init(struct of_slot *slot, uint32_t index,
+                                         const struct of_how *how, uint8_t *pool,
+                                         uint32_t leaf_count_max, uint32_t step_count_max,
+                                         struct of_arena *arena, onefold_error *err);
+
+/* The only place where a state changes. */
+void of_slot_enter(struct of_slot *slot, enum of_slot_state state);
+
+/* Places output and plane of a visit in the out area; `rounds` > 1 needs the plane. */
+void of_slot_place(struct of_slot *slot, const struct of_plan *plan, bool needs_plane);
+
+static inline struct of_area *of_slot_base_area(const struct of_slot *slot)
+{
+    return &slot->areas[slot->area_count];
+}
+
+#endif

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Descriptors of the input shards: a table of entries, pinned while requests use them. */
+#include "run/source.h"
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/num.h"
+#include "sys/file.h"
+#include "sys/host.h"
+#include "sys/outfile.h"
+
+static uint32_t total_inputs(const struct of_plan *plan)
+{
+    return plan->input_count + (plan->has_base ? 1 : 0);
+}
+
+/* Descriptors beside the inputs': output shards, ring, standard streams, folders of the inputs. */
+enum { DESCRIPTORS_ELSEWHERE = 64 };
+
+static uint32_t entries_wanted(const struct of_plan *plan, uint64_t file_count)
+{
+    const uint64_t limit = of_host_raise_descriptors();
+    const uint64_t folders = total_inputs(plan);
+    uint64_t count = of_num_min(file_count, OF_OPEN_FILES_MAX);
+
+    if (limit < folders + DESCRIPTORS_ELSEWHERE + count) {
+        count =
+            limit > folders + DESCRIPTORS_ELSEWHERE ? limit - folders - DESCRIPTORS_ELSEWHERE : 1;
+    }
+    return (uint32_t)of_num_max(count, 1);
+}
+
+onefold_status of_source_init(struct of_source *source, const struct of_plan *plan,
+                              bool buffered_only, struct of_arena *arena, onefold_error *err)
+{
+    const uint32_t input_count = total_inputs(plan);
+    uint32_t file_count = 0;
+
+    *source = (struct of_source){.plan = plan};
+    source->want_direct = !buffered_only && plan->how.direct != OF_DIRECT_OFF;
+    source->must_direct = !buffered_only && plan->how.direct == OF_DIRECT_ON;
+    source->first_file = OF_ARENA_NEW(arena, uint32_t, input_count);
+    if (source->first_file == NULL) {
+        return of_err_set(err, "memory", "no memory for the table of input files");
+    }
+    for (uint32_t i = 0; i < input_count; i++) {
+        source->first_file[i] = file_count;
+        file_count += plan->inputs[i].checkpoint->shard_count;
+    }
+    source->entry_count = entries_wanted(plan, file_count);
+    source->entries = OF_ARENA_NEW(arena, struct of_source_entry, source->entry_count);
+    source->entry_of = OF_ARENA_NEW(arena, int32_t, file_count);
+    if (source->entries == NULL || source->entry_of == NULL) {
+        source->entry_count = 0;
+        return of_err_set(err, "memory", "no memory for the table of input files");
+    }
+    for (uint32_t i = 0; i < source->entry_count; i++) {
+        source->entries[i].fd = -1;
+    }
+    for (uint32_t i = 0; i < file_count; i++) {
+        source->entry_of[i] = -1;
+    }
+    return ONEFOLD_OK;
+}
+
+/* A free entry, or the unpinned one that was used longest ago; -1 when all are pinned. */
+static int32_t find_room(const struct of_source *source)
+{
+    int32_t best = -1;
+
+    for (uint32_t i = 0; i < source->entry_count; i++) {
+        const struct of_source_entry *entry = &source->entries[i];
+
+        if (entry->fd < 0) {
+            return (int32_t)i;
+        }
+        if (entry->pin_count == 0 &&
+            (best < 0 || entry->last_use < source->entries[best].last_use)) {
+            best = (int32_t)i;
+        }
+    }
+    return best;
+}
+
+static onefold_status open_shard(struct of_source *source, const struct of_checkpoint *checkpoint,
+                                 uint32_t shard_index, struct of_source_entry *entry,
+                                 onefold_error *err)
+{
+    entry->align = 0;
+    if (source->want_direct) {
+        onefold_status status =
+            of_checkpoint_open_shard(checkpoint, shard_index, OF_FILE_DIRECT, &entry->fd, err);
+
+        if (status == ONEFOLD_OK) {
+            const uint32_t align = of_file_direct_align(entry->fd);
+
+            if (align > 0 && align <= OF_DIRECT_ALIGN_MAX) {
+                entry->align = align;
+                source->used_direct = true;
+                return ONEFOLD_OK;
+            }
+            of_file_close(&entry->fd);
+        } else if (status != ONEFOLD_E_IO && status != ONEFOLD_E_MISSING) {
+            return status;
+        }
+        if (source->must_direct) {
+            return of_err_set(err, "io-backend",
+                              "%s: direct I/O was asked for and is refused by the file system",
+                              of_checkpoint_shard_path(checkpoint, shard_index).text);
+        }
+    }
+    OF_TRY(of_checkpoint_open_shard(checkpoint, shard_index, 0, &entry->fd, err));
+    of_outfile_advise_sequential(entry->fd);
+    source->used_buffered = true;
+    return ONEFOLD_OK;
+}
+
+onefold_status of_source_acquire(struct of_source *source, uint32_t input, uint32_t shard_index,
+                                 int32_t *ret_entry, onefold_error *err)
+{
+    const uint32_t file = source->first_file[input] + shard_index;
+    int32_t at = source->entry_of[file];
+
+    if (at < 0) {
+        struct of_source_entry *entry;
+
+        at = find_room(source);
+        if (at < 0) {
+            *ret_entry = -1;
+            return ONEFOLD_OK;
+        }
+        entry = &source->entries[at];
+        if (entry->fd >= 0) {
+            source->entry_of[entry->file] = -1;
+            of_file_close(&entry->fd);
+        }
+        OF_TRY(open_shard(source, source->plan->inputs[input].checkpoint, shard_index, entry, err));
+        entry->file = file;
+        entry->pin_count = 0;
+        source->entry_of[file] = at;
+    }
+    source->entries[at].pin_count++;
+    source->entries[at].last_use = ++source->use_count;
+    *ret_entry = at;
+    return ONEFOLD_OK;
+}
+
+void of_source_release(struct of_source *source, int32_t entry)
+{
+    of_assert(entry >= 0 && source->entries[entry].pin_count > 0);
+    source->entries[entry].pin_count--;
+}
+
+onefold_status of_source_check_unchanged(const struct of_source *source, onefold_error *err)
+{
+    for (uint32_t i = 0; i < total_inputs(source->plan); i++) {
+        OF_TRY(of_checkpoint_check_unchanged(source->plan->inputs[i].checkpoint, err));
+    }
+    return ONEFOLD_OK;
+}
+
+void of_source_finish(struct of_source *source)
+{
+    for (uint32_t i = 0; i < source->entry_count; i++) {
+        of_file_close(&source->entries[i].fd);
+    }
+    source->entry_count = 0;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Thin wraps of the calls that write files of ours over time. */
+#include "sys/outfile.h"
+
+#include "base/str.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+onefold_status of_outfile_reopen(int folder, const char *name, bool direct, int *ret_fd,
+                                 onefold_error *err)
+{
+    const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | (direct ? O_DIRECT : 0);
+    int fd;
+
+    do {
+        fd = openat(folder, name, flags);
+    } while (fd < 0 && errno == EINTR);
+    if (fd < 0 && direct && errno == EINVAL) {
+        return of_err_set(err, "io-backend", "%s: the file system has no direct I/O",
+                          of_str_escape(of_str_from(name)).text);
+    }
+    if (fd < 0) {
+        return of_err_set_sys(err, "output-io", errno, "%s: cannot open for writing",
+                              of_str_escape(of_str_from(name)).text);
+    }
+    *ret_fd = fd;
+    return ONEFOLD_OK;
+}
+
+void of_outfile_write_behind(int fd, uint64_t offset, uint64_t length)
+{
+    (void)sync_file_range(fd, (off64_t)offset, (off64_t)length, SYNC_FILE_RANGE_WRITE);
+}
+
+void of_outfile_drop(int fd, uint64_t offset, uint64_t length)
+{
+    (void)posix_fadvise(fd, (off_t)offset, (off_t)length, POSIX_FADV_DONTNEED);
+}
+
+void of_outfile_advise_sequential(int fd)
+{
+    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+}
+
+bool of_outfile_is_own(int fd)
+{
+    struct stat seen;
+
+    return fstat(fd, &seen) == 0 && seen.st_uid == geteuid();
+}
+
+uint64_t of_outfile_process_id(void)
+{
+    return (uint64_t)getpid();
+}

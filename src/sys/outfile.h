@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files of our own that are written over time: reopening, write-behind, and the advice that keeps
+ * the page cache of a small machine free. Advice never fails a run. */
+#ifndef OF_SYS_OUTFILE_H
+#define OF_SYS_OUTFILE_H
+
+#include "base/attr.h"
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Opens an existing file of ours for writing, never through a link. `direct` asks for O_DIRECT and
+ * is refused with status E_UNSUPPORTED (id io-backend) where the file system has none. Ids:
+ * output-io. */
+OF_NODISCARD onefold_status of_outfile_reopen(int folder, const char *name, bool direct,
+                                              int *ret_fd, onefold_error *err);
+/* Starts write-back of a range that was just written through the page cache. */
+void of_outfile_write_behind(int fd, uint64_t offset, uint64_t length);
+/* Gives the cached pages of a clean range back. */
+void of_outfile_drop(int fd, uint64_t offset, uint64_t length);
+/* The file will be read from front to back. */
+void of_outfile_advise_sequential(int fd);
+/* True when the open folder belongs to the user we run as. */
+bool of_outfile_is_own(int fd);
+/* Process number, for the line that says who holds a lock. */
+uint64_t of_outfile_process_id(void);
+
+#endif
