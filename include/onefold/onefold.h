@@ -27,6 +27,7 @@
 #include "onefold/dtype.h"
 #include "onefold/merge.h"
 #include "onefold/status.h"
+#include "onefold/text.h"
 #include "onefold/version.h"
 
 #endif
