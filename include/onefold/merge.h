@@ -56,6 +56,7 @@ typedef struct onefold_method_info {
     uint32_t input_count_min;
     uint32_t input_count_max;
     uint32_t param_count;
+    int takes_lambda;      /* lambda, or beta, multiplies the result of the rule */
 } onefold_method_info;
 
 uint64_t onefold_method_count(void);
