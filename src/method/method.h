@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Floor 2, `method`: merge rules as arithmetic only; includes base and kern. A rule never sees files,
- * types, threads or tiles. What a rule needs decides what the engine does for it: a linear rule names
- * coefficients from parameters, and nothing else. Gram, element-wise, ranked and random classes have
- * their place in enum of_class; their functions join the descriptor with the first rule that needs
- * them.
+ * Floor 2, `method`: merge rules as arithmetic only; includes base and kern. A rule never sees
+ * files, types, threads or tiles. What a rule needs decides what the engine does for it: a linear
+ * rule names coefficients from parameters, and nothing else. Gram, element-wise, ranked and random
+ * classes have their place in enum of_class; their functions join the descriptor with the first
+ * rule that needs them.
  */
 #ifndef OF_METHOD_METHOD_H
 #define OF_METHOD_METHOD_H
@@ -33,9 +33,9 @@ struct of_param {
     enum of_param_kind kind;
     bool per_input;
     bool required;
-    bool is_fact;          /* stands on the entry (samples, steps), not under parameters */
-    bool no_effect;        /* accepted for the dialect's sake (int8_mask) */
-    double standard;       /* default; NAN = none */
+    bool is_fact;    /* stands on the entry (samples, steps), not under parameters */
+    bool no_effect;  /* accepted for the dialect's sake (int8_mask) */
+    double standard; /* default; NAN = none */
     double min;
     double max;
     const char *const *words; /* OF_PARAM_WORD: NULL-terminated choices; the value is the index */
@@ -44,18 +44,18 @@ struct of_param {
 
 /* Parameters of one output tensor, resolved. Rows follow the descriptor's params. */
 struct of_params {
-    uint32_t input_count;                /* T: the base is not counted */
-    const bool *present;                 /* [input]: false where --tensor-union lets one be absent */
-    const double *const *per_input;      /* [param][input]; NAN = not given; NULL for global rows */
-    const double *global;                /* [param]; NAN = not given */
+    uint32_t input_count;           /* T: the base is not counted */
+    const bool *present;            /* [input]: false where --tensor-union lets one be absent */
+    const double *const *per_input; /* [param][input]; NAN = not given; NULL for global rows */
+    const double *global;           /* [param]; NAN = not given */
 };
 
 /* What a linear rule answers. All double; rounded once to f32 by the plan. */
 struct of_linear {
-    double *coefs;     /* [input], caller's memory; absent inputs get 0 and are skipped */
-    bool has_divisor;  /* acc / divisor after the sum */
+    double *coefs;    /* [input], caller's memory; absent inputs get 0 and are skipped */
+    bool has_divisor; /* acc / divisor after the sum */
     double divisor;
-    bool has_factor;   /* the rule sets the factor itself (passthrough's scale is a coefficient) */
+    bool has_factor; /* the rule sets the factor itself (passthrough's scale is a coefficient) */
     double factor;
 };
 
@@ -67,9 +67,9 @@ struct of_method {
     enum of_frame frame;
     enum of_scale scale;
     enum of_base_need base;
-    bool is_federated;     /* needs the models form, refuses parameters it does not read, and unions */
-    bool takes_lambda;     /* lambda (and beta) multiply v */
-    double beta_standard;  /* default factor of the native form */
+    bool is_federated; /* needs the models form, refuses parameters it does not read, and unions */
+    bool takes_lambda; /* lambda (and beta) multiply v */
+    double beta_standard; /* default factor of the native form */
     uint32_t input_count_min;
     uint32_t input_count_max;
     const struct of_param *params; /* without lambda, beta and scale, which the plan handles */
@@ -82,8 +82,8 @@ uint64_t of_method_count(void);
 const struct of_method *of_method_at(uint64_t index);
 const struct of_method *of_method_find(const char *name);
 
-/* Methods of the dialect and of ours that this version does not have yet: refused by name. NULL past
- * the end. */
+/* Methods of the dialect and of ours that this version does not have yet: refused by name. NULL
+ * past the end. */
 const char *of_method_later_at(uint64_t index);
 
 /* Row of the parameter in the descriptor, or NULL. */
