@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Floor 1, `kern`: pure functions over arrays; they cannot fail, know no files and no threads, and
- * include only `base`. kern_scalar.c is the law: it defines every result bit. An ISA file overwrites
- * entries of the table with faster functions that give the same bits; tests/kern compares them.
+ * include only `base`. kern_scalar.c is the law: it defines every result bit. An ISA file
+ * overwrites entries of the table with faster functions that give the same bits; tests/kern
+ * compares them.
  *
  * Rules for all entries. Encoded elements (`void` pointers) may lie at any address; f32 arrays are
  * 64-byte aligned and padded, but no entry may touch an element at or past `count`. Arrays do not
@@ -24,7 +25,8 @@ typedef void of_kern_unpack_fn(float *to, const void *from, size_t count);
 
 /* Rounds `count` f32 to nearest even into the encoded type. Values past the range become infinity,
  * or NaN in F8_E4M3, which has none. Returns how many of the written elements are NaN or infinite.
- * `to` may be at or before `from` in memory where one element of `to` is no wider than four bytes. */
+ * `to` may be at or before `from` in memory where one element of `to` is no wider than four bytes.
+ */
 typedef size_t of_kern_pack_fn(void *to, const float *from, size_t count);
 
 struct of_kern {

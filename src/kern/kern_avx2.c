@@ -1,0 +1,580 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * AVX2 and F16C kernels: the bits of kern_scalar.c, 16 elements at a time. Built with -mavx2 -mf16c
+ * and never -mfma. Loads and stores are the unaligned forms: they cost nothing on aligned
+ * addresses, and encoded elements lie anywhere. Values that are not finite are rare, so counting
+ * them is a branch that is not taken.
+ */
+#include "kern/kern.h"
+
+#include "base/attr.h"
+#include "base/bytes.h"
+#include "kern/kern_elem.h"
+#include "kern/kern_fill.h"
+
+#include <immintrin.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#define XXH_VECTOR XXH_AVX2
+#include <xxhash.h>
+
+static inline __m128i load128(const void *from)
+{
+    return _mm_loadu_si128((const __m128i *)from);
+}
+
+static inline __m256i load256(const void *from)
+{
+    return _mm256_loadu_si256((const __m256i *)from);
+}
+
+static inline void store256(void *to, __m256i value)
+{
+    _mm256_storeu_si256((__m256i *)to, value);
+}
+
+/* --- Unpack --- */
+
+static void unpack_f64(float *to, const void *from, size_t count)
+{
+    const uint8_t *bytes = from;
+    size_t i = 0;
+
+    for (; i + 8 <= count; i += 8) {
+        __m256d low = _mm256_castsi256_pd(load256(bytes + i * 8));
+        __m256d high = _mm256_castsi256_pd(load256(bytes + i * 8 + 32));
+
+        _mm_storeu_ps(to + i, _mm256_cvtpd_ps(low));
+        _mm_storeu_ps(to + i + 4, _mm256_cvtpd_ps(high));
+    }
+    for (; i < count; i++) {
+        to[i] = of_elem_from_f64(of_bytes_load64(bytes + i * 8));
+    }
+}
+
+static void unpack_f16(float *to, const void *from, size_t count)
+{
+    const uint8_t *bytes = from;
+    size_t i = 0;
+
+    for (; i + 16 <= count; i += 16) {
+        _mm256_storeu_ps(to + i, _mm256_cvtph_ps(load128(bytes + i * 2)));
+        _mm256_storeu_ps(to + i + 8, _mm256_cvtph_ps(load128(bytes + i * 2 + 16)));
+    }
+    for (; i < count; i++) {
+        to[i] = of_elem_from_f16(of_bytes_load16(bytes + i * 2));
+    }
+}
+
+static inline __m256 load_bf16(const void *from)
+{
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(load128(from)), 16));
+}
+
+static void unpack_bf16(float *to, const void *from, size_t count)
+{
+    const uint8_t *bytes = from;
+    size_t i = 0;
+
+    for (; i + 16 <= count; i += 16) {
+        _mm256_storeu_ps(to + i, load_bf16(bytes + i * 2));
+        _mm256_storeu_ps(to + i + 8, load_bf16(bytes + i * 2 + 16));
+    }
+    for (; i < count; i++) {
+        to[i] = of_elem_from_bf16(of_bytes_load16(bytes + i * 2));
+    }
+}
+
+/* A code of E5M2 above a zero byte is an f16. */
+static void unpack_e5m2(float *to, const void *from, size_t count)
+{
+    const uint8_t *bytes = from;
+    const __m128i zero = _mm_setzero_si128();
+    size_t i = 0;
+
+    for (; i + 16 <= count; i += 16) {
+        __m128i codes = load128(bytes + i);
+
+        _mm256_storeu_ps(to + i, _mm256_cvtph_ps(_mm_unpacklo_epi8(zero, codes)));
+        _mm256_storeu_ps(to + i + 8, _mm256_cvtph_ps(_mm_unpackhi_epi8(zero, codes)));
+    }
+    for (; i < count; i++) {
+        to[i] = of_elem_from_e5m2(bytes[i]);
+    }
+}
+
+/* See of_elem_from_e4m3: read as f16 the value is times 2^-8; the NaN becomes one of f16. */
+static void unpack_e4m3(float *to, const void *from, size_t count)
+{
+    const uint8_t *bytes = from;
+    const __m256i nan = _mm256_set1_epi16(OF_ELEM_NAN_E4M3);
+    const __m256 up = _mm256_set1_ps(256.0F);
+    size_t i = 0;
+
+    for (; i + 16 <= count; i += 16) {
+        __m256i codes = _mm256_cvtepu8_epi16(load128(bytes + i));
+        __m256i magnitude = _mm256_and_si256(codes, nan);
+        __m256i sign = _mm256_slli_epi16(_mm256_xor_si256(codes, magnitude), 8);
+        __m256i half = _mm256_or_si256(sign, _mm256_slli_epi16(magnitude, 7));
+        __m256 low;
+        __m256 high;
+
+        half = _mm256_or_si256(half, _mm256_srli_epi16(_mm256_cmpeq_epi16(magnitude, nan), 1));
+        low = _mm256_cvtph_ps(_mm256_castsi256_si128(half));
+        high = _mm256_cvtph_ps(_mm256_extracti128_si256(half, 1));
+        _mm256_storeu_ps(to + i, _mm256_mul_ps(low, up));
+        _mm256_storeu_ps(to + i + 8, _mm256_mul_ps(high, up));
+    }
+    for (; i < count; i++) {
+        to[i] = of_elem_from_e4m3(bytes[i]);
+    }
+}
+
+/* --- Pack --- */
+
+/* Every NaN replaced by the one of f32, which converts to the one of f16 and of f64. */
+static inline __m256 one_nan(__m256 value)
+{
+    const __m256 nan = _mm256_castsi256_ps(_mm256_set1_epi32(OF_ELEM_NAN_F32));
+
+    return _mm256_blendv_ps(value, nan, _mm256_cmp_ps(value, value, _CMP_UNORD_Q));
+}
+
+/* One bit per lane that holds a NaN or an infinity. */
+static inline unsigned nonfinite_lanes(__m256 value)
+{
+    const __m256i inf = _mm256_set1_epi32(OF_ELEM_INF_F32);
+    __m256i exponent = _mm256_and_si256(_mm256_castps_si256(value), inf);
+
+    return (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(exponent, inf)));
+}
+
+static inline size_t count_bits(unsigned mask)
+{
+    return (size_t)__builtin_popcount(mask);
+}
+
+static size_t pack_f64(void *to, const float *from, size_t count)
+{
+    uint8_t *bytes = to;
+    size_t bad = 0;
+    size_t i = 0;
+
+    for (; i + 8 <= count; i += 8) {
+        __m256 value = one_nan(_mm256_loadu_ps(from + i));
+        __m256d low = _mm256_cvtps_pd(_mm256_castps256_ps128(value));
+        __m256d high = _mm256_cvtps_pd(_mm256_extractf128_ps(value, 1));
+        unsigned mask = nonfinite_lanes(value);
+
+        store256(bytes + i * 8, _mm256_castpd_si256(low));
+        store256(bytes + i * 8 + 32, _mm256_castpd_si256(high));
+        if (OF_UNLIKELY(mask != 0)) {
+            bad += count_bits(mask);
+        }
+    }
+    for (; i < count; i++) {
+        bad += (of_elem_bits(from[i]) & OF_ELEM_INF_F32) == OF_ELEM_INF_F32;
+        of_bytes_store64(bytes + i * 8, of_elem_to_f64(from[i]));
+    }
+    return bad;
+}
+
+static size_t pack_f32(void *to, const float *from, size_t count)
+{
+    uint8_t *bytes = to;
+    size_t bad = 0;
+    size_t i = 0;
+
+    for (; i + 8 <= count; i += 8) {
+        __m256 value = one_nan(_mm256_loadu_ps(from + i));
+        unsigned mask = nonfinite_lanes(value);
+
+        store256(bytes + i * 4, _mm256_castps_si256(value));
+        if (OF_UNLIKELY(mask != 0)) {
+            bad += count_bits(mask);
+        }
+    }
+    for (; i < count; i++) {
+        uint32_t code = of_elem_to_f32(from[i]);
+
+        bad += (code & OF_ELEM_INF_F32) == OF_ELEM_INF_F32;
+        of_bytes_store32(bytes + i * 4, code);
+    }
+    return bad;
+}
+
+/* How many of the 16 words have all bits of `inf` (the exponent) set. */
+static inline size_t nonfinite_words(__m256i words, __m256i inf)
+{
+    __m256i equal = _mm256_cmpeq_epi16(_mm256_and_si256(words, inf), inf);
+    unsigned mask = (unsigned)_mm256_movemask_epi8(equal);
+
+    return OF_LIKELY(mask == 0) ? 0 : count_bits(mask) / 2;
+}
+
+static size_t pack_f16(void *to, const float *from, size_t count)
+{
+    uint8_t *bytes = to;
+    const __m256i inf = _mm256_set1_epi16(OF_ELEM_INF_F16);
+    size_t bad = 0;
+    size_t i = 0;
+
+    for (; i + 16 <= count; i += 16) {
+        __m256 low = one_nan(_mm256_loadu_ps(from + i));
+        __m256 high = one_nan(_mm256_loadu_ps(from + i + 8));
+        __m128i low_half = _mm256_cvtps_ph(low, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+        __m128i high_half = _mm256_cvtps_ph(high, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+        __m256i words = _mm256_set_m128i(high_half, low_half);
+
+        store256(bytes + i * 2, words);
+        bad += nonfinite_words(words, inf);
+    }
+    for (; i < count; i++) {
+        uint16_t code = of_elem_to_f16(from[i]);
+
+        bad += (code & OF_ELEM_INF_F16) == OF_ELEM_INF_F16;
+        of_bytes_store16(bytes + i * 2, code);
+    }
+    return bad;
+}
+
+/* The rounded code in the lower half of each lane: see of_elem_to_bf16. */
+static inline __m256i round_bf16(__m256 value)
+{
+    const __m256i nan = _mm256_set1_epi32(OF_ELEM_NAN_BF16);
+    __m256i bits = _mm256_castps_si256(value);
+    __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    __m256i unordered = _mm256_castps_si256(_mm256_cmp_ps(value, value, _CMP_UNORD_Q));
+    __m256i sum = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+
+    return _mm256_blendv_epi8(_mm256_srli_epi32(sum, 16), nan, unordered);
+}
+
+static size_t pack_bf16(void *to, const float *from, size_t count)
+{
+    uint8_t *bytes = to;
+    const __m256i inf = _mm256_set1_epi16(OF_ELEM_INF_BF16);
+    size_t bad = 0;
+    size_t i = 0;
+
+    for (; i + 16 <= count; i += 16) {
+        __m256i low = round_bf16(_mm256_loadu_ps(from + i));
+        __m256i high = round_bf16(_mm256_loadu_ps(from + i + 8));
+        /* packus works within 128-bit halves: quarters come out as low, high, low, high. */
+        __m256i words = _mm256_permute4x64_epi64(_mm256_packus_epi32(low, high), 0xd8);
+
+        store256(bytes + i * 2, words);
+        bad += nonfinite_words(words, inf);
+    }
+    for (; i < count; i++) {
+        uint16_t code = of_elem_to_bf16(from[i]);
+
+        bad += (code & OF_ELEM_INF_BF16) == OF_ELEM_INF_BF16;
+        of_bytes_store16(bytes + i * 2, code);
+    }
+    return bad;
+}
+
+/* The constants of of_elem_narrow and what stands for values past the range. */
+struct narrow {
+    __m256i bias;
+    __m256i half; /* half a unit less one */
+    __m256i min;
+    __m256i magic;
+    __m256i ceiling;
+    __m256i nan;
+    int drop;
+};
+
+static inline struct narrow narrow_e5m2(void)
+{
+    return (struct narrow){.bias = _mm256_set1_epi32(OF_ELEM_BIAS_F16),
+                           .half = _mm256_set1_epi32((1 << (OF_ELEM_DROP_E5M2 - 1)) - 1),
+                           .min = _mm256_set1_epi32(OF_ELEM_MIN_F16),
+                           .magic = _mm256_set1_epi32(OF_ELEM_MAGIC_E5M2),
+                           .ceiling = _mm256_set1_epi32(OF_ELEM_INF_E5M2),
+                           .nan = _mm256_set1_epi32(OF_ELEM_NAN_E5M2),
+                           .drop = OF_ELEM_DROP_E5M2};
+}
+
+/* The ceiling is one above the largest finite code and equals the NaN. */
+static inline struct narrow narrow_e4m3(void)
+{
+    return (struct narrow){.bias = _mm256_set1_epi32(OF_ELEM_BIAS_E4M3),
+                           .half = _mm256_set1_epi32((1 << (OF_ELEM_DROP_E4M3 - 1)) - 1),
+                           .min = _mm256_set1_epi32(OF_ELEM_MIN_E4M3),
+                           .magic = _mm256_set1_epi32(OF_ELEM_MAGIC_E4M3),
+                           .ceiling = _mm256_set1_epi32(OF_ELEM_NAN_E4M3),
+                           .nan = _mm256_set1_epi32(OF_ELEM_NAN_E4M3),
+                           .drop = OF_ELEM_DROP_E4M3};
+}
+
+/* One code per 32-bit lane; of_elem_narrow on both sides of `min`, then the right one chosen. */
+static inline __m256i narrow_lanes(__m256 value, struct narrow n)
+{
+    const __m256i sign_bit = _mm256_set1_epi32((int)0x80000000U);
+    __m256i bits = _mm256_castps_si256(value);
+    __m256i magnitude = _mm256_andnot_si256(sign_bit, bits);
+    __m256i sign = _mm256_srli_epi32(_mm256_and_si256(bits, sign_bit), 24);
+    __m256i odd = _mm256_and_si256(_mm256_srli_epi32(magnitude, n.drop), _mm256_set1_epi32(1));
+    __m256i normal = _mm256_add_epi32(_mm256_add_epi32(magnitude, n.half), odd);
+    __m256i small = _mm256_castps_si256(
+        _mm256_add_ps(_mm256_castsi256_ps(magnitude), _mm256_castsi256_ps(n.magic)));
+    __m256i code;
+    __m256i is_nan;
+
+    normal = _mm256_srli_epi32(_mm256_sub_epi32(normal, n.bias), n.drop);
+    small = _mm256_sub_epi32(small, n.magic);
+    code = _mm256_blendv_epi8(normal, small, _mm256_cmpgt_epi32(n.min, magnitude));
+    code = _mm256_min_epi32(code, n.ceiling);
+    is_nan = _mm256_castps_si256(_mm256_cmp_ps(value, value, _CMP_UNORD_Q));
+    is_nan = _mm256_or_si256(is_nan, _mm256_cmpeq_epi32(code, n.nan));
+    return _mm256_blendv_epi8(_mm256_or_si256(code, sign), n.nan, is_nan);
+}
+
+/* 32 elements to 32 codes. */
+static inline __m256i narrow_32(const float *from, struct narrow n)
+{
+    __m256i a = narrow_lanes(_mm256_loadu_ps(from), n);
+    __m256i b = narrow_lanes(_mm256_loadu_ps(from + 8), n);
+    __m256i c = narrow_lanes(_mm256_loadu_ps(from + 16), n);
+    __m256i d = narrow_lanes(_mm256_loadu_ps(from + 24), n);
+    __m256i mixed = _mm256_packus_epi16(_mm256_packus_epi32(a, b), _mm256_packus_epi32(c, d));
+
+    /* Packing works within 128-bit halves: groups of four come out as a0 b0 c0 d0 a1 b1 c1 d1. */
+    return _mm256_permutevar8x32_epi32(mixed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+
+/* How many of the 32 bytes have all bits of `inf` set. */
+static inline size_t nonfinite_bytes(__m256i codes, int inf)
+{
+    const __m256i wanted = _mm256_set1_epi8((char)inf);
+    __m256i equal = _mm256_cmpeq_epi8(_mm256_and_si256(codes, wanted), wanted);
+    unsigned mask = (unsigned)_mm256_movemask_epi8(equal);
+
+    return OF_LIKELY(mask == 0) ? 0 : count_bits(mask);
+}
+
+static size_t pack_e5m2(void *to, const float *from, size_t count)
+{
+    uint8_t *bytes = to;
+    const struct narrow n = narrow_e5m2();
+    size_t bad = 0;
+    size_t i = 0;
+
+    for (; i + 32 <= count; i += 32) {
+        __m256i codes = narrow_32(from + i, n);
+
+        store256(bytes + i, codes);
+        bad += nonfinite_bytes(codes, OF_ELEM_INF_E5M2);
+    }
+    for (; i < count; i++) {
+        uint8_t code = of_elem_to_e5m2(from[i]);
+
+        bad += (code & OF_ELEM_INF_E5M2) == OF_ELEM_INF_E5M2;
+        bytes[i] = code;
+    }
+    return bad;
+}
+
+static size_t pack_e4m3(void *to, const float *from, size_t count)
+{
+    uint8_t *bytes = to;
+    const struct narrow n = narrow_e4m3();
+    size_t bad = 0;
+    size_t i = 0;
+
+    for (; i + 32 <= count; i += 32) {
+        __m256i codes = narrow_32(from + i, n);
+
+        store256(bytes + i, codes);
+        bad += nonfinite_bytes(codes, OF_ELEM_NAN_E4M3);
+    }
+    for (; i < count; i++) {
+        uint8_t code = of_elem_to_e4m3(from[i]);
+
+        bad += (code & 0x7f) == OF_ELEM_NAN_E4M3;
+        bytes[i] = code;
+    }
+    return bad;
+}
+
+/* --- Arithmetic --- */
+
+/* acc + coef * x, two roundings. */
+static inline void fold_8(float *acc, __m256 x, __m256 coef)
+{
+    _mm256_storeu_ps(acc, _mm256_add_ps(_mm256_loadu_ps(acc), _mm256_mul_ps(coef, x)));
+}
+
+static void fold_plain(float *restrict acc, const float *restrict x, float coef, size_t count)
+{
+    const __m256 factor = _mm256_set1_ps(coef);
+    size_t i = 0;
+
+    for (; i + 16 <= count; i += 16) {
+        fold_8(acc + i, _mm256_loadu_ps(x + i), factor);
+        fold_8(acc + i + 8, _mm256_loadu_ps(x + i + 8), factor);
+    }
+    for (; i < count; i++) {
+        acc[i] = acc[i] + (coef * x[i]);
+    }
+}
+
+static void fold_delta(float *restrict acc, const float *restrict x, const float *restrict base,
+                       float coef, size_t count)
+{
+    const __m256 factor = _mm256_set1_ps(coef);
+    size_t i = 0;
+
+    for (; i + 16 <= count; i += 16) {
+        __m256 low = _mm256_sub_ps(_mm256_loadu_ps(x + i), _mm256_loadu_ps(base + i));
+        __m256 high = _mm256_sub_ps(_mm256_loadu_ps(x + i + 8), _mm256_loadu_ps(base + i + 8));
+
+        fold_8(acc + i, low, factor);
+        fold_8(acc + i + 8, high, factor);
+    }
+    for (; i < count; i++) {
+        acc[i] = acc[i] + (coef * (x[i] - base[i]));
+    }
+}
+
+static void fold_plain_bf16(float *restrict acc, const void *restrict x, float coef, size_t count)
+{
+    const uint8_t *bytes = x;
+    const __m256 factor = _mm256_set1_ps(coef);
+    size_t i = 0;
+
+    for (; i + 16 <= count; i += 16) {
+        fold_8(acc + i, load_bf16(bytes + i * 2), factor);
+        fold_8(acc + i + 8, load_bf16(bytes + i * 2 + 16), factor);
+    }
+    for (; i < count; i++) {
+        acc[i] = acc[i] + (coef * of_elem_from_bf16(of_bytes_load16(bytes + i * 2)));
+    }
+}
+
+static void fold_delta_bf16(float *restrict acc, const void *restrict x, const float *restrict base,
+                            float coef, size_t count)
+{
+    const uint8_t *bytes = x;
+    const __m256 factor = _mm256_set1_ps(coef);
+    size_t i = 0;
+
+    for (; i + 16 <= count; i += 16) {
+        __m256 low = _mm256_sub_ps(load_bf16(bytes + i * 2), _mm256_loadu_ps(base + i));
+        __m256 high = _mm256_sub_ps(load_bf16(bytes + i * 2 + 16), _mm256_loadu_ps(base + i + 8));
+
+        fold_8(acc + i, low, factor);
+        fold_8(acc + i + 8, high, factor);
+    }
+    for (; i < count; i++) {
+        acc[i] = acc[i] + (coef * (of_elem_from_bf16(of_bytes_load16(bytes + i * 2)) - base[i]));
+    }
+}
+
+static void divide(float *acc, float divisor, size_t count)
+{
+    const __m256 by = _mm256_set1_ps(divisor);
+    size_t i = 0;
+
+    for (; i + 8 <= count; i += 8) {
+        _mm256_storeu_ps(acc + i, _mm256_div_ps(_mm256_loadu_ps(acc + i), by));
+    }
+    for (; i < count; i++) {
+        acc[i] = acc[i] / divisor;
+    }
+}
+
+static void scale(float *acc, float factor, size_t count)
+{
+    const __m256 by = _mm256_set1_ps(factor);
+    size_t i = 0;
+
+    for (; i + 8 <= count; i += 8) {
+        _mm256_storeu_ps(acc + i, _mm256_mul_ps(by, _mm256_loadu_ps(acc + i)));
+    }
+    for (; i < count; i++) {
+        acc[i] = factor * acc[i];
+    }
+}
+
+static void finish_delta(float *restrict acc, const float *restrict base, float factor,
+                         size_t count)
+{
+    const __m256 by = _mm256_set1_ps(factor);
+    size_t i = 0;
+
+    for (; i + 8 <= count; i += 8) {
+        __m256 delta = _mm256_mul_ps(by, _mm256_loadu_ps(acc + i));
+
+        _mm256_storeu_ps(acc + i, _mm256_add_ps(_mm256_loadu_ps(base + i), delta));
+    }
+    for (; i < count; i++) {
+        acc[i] = base[i] + (factor * acc[i]);
+    }
+}
+
+static void count_nonfinite(const float *x, size_t count, uint64_t *ret_nan, uint64_t *ret_inf)
+{
+    uint64_t nan = 0;
+    uint64_t inf = 0;
+    size_t i = 0;
+
+    for (; i + 8 <= count; i += 8) {
+        __m256 value = _mm256_loadu_ps(x + i);
+        unsigned mask = nonfinite_lanes(value);
+
+        if (OF_UNLIKELY(mask != 0)) {
+            __m256 unordered = _mm256_cmp_ps(value, value, _CMP_UNORD_Q);
+            size_t nan_here = count_bits((unsigned)_mm256_movemask_ps(unordered));
+
+            nan += nan_here;
+            inf += count_bits(mask) - nan_here;
+        }
+    }
+    for (; i < count; i++) {
+        uint32_t magnitude = of_elem_bits(x[i]) & 0x7fffffff;
+
+        nan += magnitude > OF_ELEM_INF_F32;
+        inf += magnitude == OF_ELEM_INF_F32;
+    }
+    *ret_nan = nan;
+    *ret_inf = inf;
+}
+
+static struct of_digest hash(const void *data, size_t length)
+{
+    struct of_digest digest;
+    XXH128_canonical_t canonical;
+
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits(data, length));
+    memcpy(digest.bytes, canonical.digest, sizeof(digest.bytes));
+    return digest;
+}
+
+/* unpack of F32 is a copy: libc's is as fast as memory. */
+void of_kern_fill_avx2(struct of_kern *kern)
+{
+    kern->unpack[ONEFOLD_DTYPE_F64] = unpack_f64;
+    kern->unpack[ONEFOLD_DTYPE_F16] = unpack_f16;
+    kern->unpack[ONEFOLD_DTYPE_BF16] = unpack_bf16;
+    kern->unpack[ONEFOLD_DTYPE_F8_E5M2] = unpack_e5m2;
+    kern->unpack[ONEFOLD_DTYPE_F8_E4M3] = unpack_e4m3;
+    kern->pack[ONEFOLD_DTYPE_F64] = pack_f64;
+    kern->pack[ONEFOLD_DTYPE_F32] = pack_f32;
+    kern->pack[ONEFOLD_DTYPE_F16] = pack_f16;
+    kern->pack[ONEFOLD_DTYPE_BF16] = pack_bf16;
+    kern->pack[ONEFOLD_DTYPE_F8_E5M2] = pack_e5m2;
+    kern->pack[ONEFOLD_DTYPE_F8_E4M3] = pack_e4m3;
+    kern->fold_plain = fold_plain;
+    kern->fold_delta = fold_delta;
+    kern->fold_plain_bf16 = fold_plain_bf16;
+    kern->fold_delta_bf16 = fold_delta_bf16;
+    kern->divide = divide;
+    kern->scale = scale;
+    kern->finish_delta = finish_delta;
+    kern->count_nonfinite = count_nonfinite;
+    kern->hash = hash;
+}

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The scalar kernels: the law. Every result bit of the program is defined here, element by element,
+ * in the order written; a faster row that differs is wrong. The compiler may vectorise these loops,
+ * but it may neither reorder nor contract their operations (-ffp-contract=off).
+ */
+#include "kern/kern.h"
+
+#include "base/bytes.h"
+#include "kern/kern_elem.h"
+#include "kern/kern_fill.h"
+
+#include <string.h>
+
+/* SSE2 is the base of x86-64 and gives the same hash; elsewhere the plain form. */
+#define XXH_INLINE_ALL
+#ifdef __x86_64__
+#define XXH_VECTOR XXH_SSE2
+#else
+#define XXH_VECTOR XXH_SCALAR
+#endif
+#include <xxhash.h>
+
+static void unpack_f64(float *to, const void *from, size_t count)
+{
+    const uint8_t *bytes = from;
+
+    for (size_t i = 0; i < count; i++) {
+        to[i] = of_elem_from_f64(of_bytes_load64(bytes + i * 8));
+    }
+}
+
+static void unpack_f32(float *to, const void *from, size_t count)
+{
+    if (count > 0) {
+        memcpy(to, from, count * sizeof(*to));
+    }
+}
+
+static void unpack_f16(float *to, const void *from, size_t count)
+{
+    const uint8_t *bytes = from;
+
+    for (size_t i = 0; i < count; i++) {
+        to[i] = of_elem_from_f16(of_bytes_load16(bytes + i * 2));
+    }
+}
+
+static void unpack_bf16(float *to, const void *from, size_t count)
+{
+    const uint8_t *bytes = from;
+
+    for (size_t i = 0; i < count; i++) {
+        to[i] = of_elem_from_bf16(of_bytes_load16(bytes + i * 2));
+    }
+}
+
+static void unpack_e5m2(float *to, const void *from, size_t count)
+{
+    const uint8_t *bytes = from;
+
+    for (size_t i = 0; i < count; i++) {
+        to[i] = of_elem_from_e5m2(bytes[i]);
+    }
+}
+
+static void unpack_e4m3(float *to, const void *from, size_t count)
+{
+    const uint8_t *bytes = from;
+
+    for (size_t i = 0; i < count; i++) {
+        to[i] = of_elem_from_e4m3(bytes[i]);
+    }
+}
+
+static size_t pack_f64(void *to, const float *from, size_t count)
+{
+    uint8_t *bytes = to;
+    size_t bad = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        bad += (of_elem_bits(from[i]) & OF_ELEM_INF_F32) == OF_ELEM_INF_F32;
+        of_bytes_store64(bytes + i * 8, of_elem_to_f64(from[i]));
+    }
+    return bad;
+}
+
+static size_t pack_f32(void *to, const float *from, size_t count)
+{
+    uint8_t *bytes = to;
+    size_t bad = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        uint32_t code = of_elem_to_f32(from[i]);
+
+        bad += (code & OF_ELEM_INF_F32) == OF_ELEM_INF_F32;
+        of_bytes_store32(bytes + i * 4, code);
+    }
+    return bad;
+}
+
+static size_t pack_f16(void *to, const float *from, size_t count)
+{
+    uint8_t *bytes = to;
+    size_t bad = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        uint16_t code = of_elem_to_f16(from[i]);
+
+        bad += (code & OF_ELEM_INF_F16) == OF_ELEM_INF_F16;
+        of_bytes_store16(bytes + i * 2, code);
+    }
+    return bad;
+}
+
+static size_t pack_bf16(void *to, const float *from, size_t count)
+{
+    uint8_t *bytes = to;
+    size_t bad = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        uint16_t code = of_elem_to_bf16(from[i]);
+
+        bad += (code & OF_ELEM_INF_BF16) == OF_ELEM_INF_BF16;
+        of_bytes_store16(bytes + i * 2, code);
+    }
+    return bad;
+}
+
+static size_t pack_e5m2(void *to, const float *from, size_t count)
+{
+    uint8_t *bytes = to;
+    size_t bad = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        uint8_t code = of_elem_to_e5m2(from[i]);
+
+        bad += (code & OF_ELEM_INF_E5M2) == OF_ELEM_INF_E5M2;
+        bytes[i] = code;
+    }
+    return bad;
+}
+
+static size_t pack_e4m3(void *to, const float *from, size_t count)
+{
+    uint8_t *bytes = to;
+    size_t bad = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        uint8_t code = of_elem_to_e4m3(from[i]);
+
+        bad += (code & 0x7f) == OF_ELEM_NAN_E4M3;
+        bytes[i] = code;
+    }
+    return bad;
+}
+
+static void fold_plain(float *restrict acc, const float *restrict x, float coef, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        acc[i] = acc[i] + (coef * x[i]);
+    }
+}
+
+static void fold_delta(float *restrict acc, const float *restrict x, const float *restrict base,
+                       float coef, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        acc[i] = acc[i] + (coef * (x[i] - base[i]));
+    }
+}
+
+static void fold_plain_bf16(float *restrict acc, const void *restrict x, float coef, size_t count)
+{
+    const uint8_t *bytes = x;
+
+    for (size_t i = 0; i < count; i++) {
+        acc[i] = acc[i] + (coef * of_elem_from_bf16(of_bytes_load16(bytes + i * 2)));
+    }
+}
+
+static void fold_delta_bf16(float *restrict acc, const void *restrict x, const float *restrict base,
+                            float coef, size_t count)
+{
+    const uint8_t *bytes = x;
+
+    for (size_t i = 0; i < count; i++) {
+        acc[i] = acc[i] + (coef * (of_elem_from_bf16(of_bytes_load16(bytes + i * 2)) - base[i]));
+    }
+}
+
+static void divide(float *acc, float divisor, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        acc[i] = acc[i] / divisor;
+    }
+}
+
+static void scale(float *acc, float factor, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        acc[i] = factor * acc[i];
+    }
+}
+
+static void finish_delta(float *restrict acc, const float *restrict base, float factor,
+                         size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        acc[i] = base[i] + (factor * acc[i]);
+    }
+}
+
+static void count_nonfinite(const float *x, size_t count, uint64_t *ret_nan, uint64_t *ret_inf)
+{
+    uint64_t nan = 0;
+    uint64_t inf = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        uint32_t magnitude = of_elem_bits(x[i]) & 0x7fffffff;
+
+        nan += magnitude > OF_ELEM_INF_F32;
+        inf += magnitude == OF_ELEM_INF_F32;
+    }
+    *ret_nan = nan;
+    *ret_inf = inf;
+}
+
+static struct of_digest hash(const void *data, size_t length)
+{
+    struct of_digest digest;
+    XXH128_canonical_t canonical;
+
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits(data, length));
+    memcpy(digest.bytes, canonical.digest, sizeof(digest.bytes));
+    return digest;
+}
+
+void of_kern_fill_scalar(struct of_kern *kern)
+{
+    kern->unpack[ONEFOLD_DTYPE_F64] = unpack_f64;
+    kern->unpack[ONEFOLD_DTYPE_F32] = unpack_f32;
+    kern->unpack[ONEFOLD_DTYPE_F16] = unpack_f16;
+    kern->unpack[ONEFOLD_DTYPE_BF16] = unpack_bf16;
+    kern->unpack[ONEFOLD_DTYPE_F8_E5M2] = unpack_e5m2;
+    kern->unpack[ONEFOLD_DTYPE_F8_E4M3] = unpack_e4m3;
+    kern->pack[ONEFOLD_DTYPE_F64] = pack_f64;
+    kern->pack[ONEFOLD_DTYPE_F32] = pack_f32;
+    kern->pack[ONEFOLD_DTYPE_F16] = pack_f16;
+    kern->pack[ONEFOLD_DTYPE_BF16] = pack_bf16;
+    kern->pack[ONEFOLD_DTYPE_F8_E5M2] = pack_e5m2;
+    kern->pack[ONEFOLD_DTYPE_F8_E4M3] = pack_e4m3;
+    kern->fold_plain = fold_plain;
+    kern->fold_delta = fold_delta;
+    kern->fold_plain_bf16 = fold_plain_bf16;
+    kern->fold_delta_bf16 = fold_delta_bf16;
+    kern->divide = divide;
+    kern->scale = scale;
+    kern->finish_delta = finish_delta;
+    kern->count_nonfinite = count_nonfinite;
+    kern->hash = hash;
+}
