@@ -49,7 +49,7 @@ static onefold_status check_all(const char *name, uint32_t count, uint32_t prese
     if (count == 0 || count == present) {
         return ONEFOLD_OK;
     }
-    return of_err_set(err, "recipe-shares", "\"%s\" is given for %u of %u inputs; all or none",
+    return of_err_set(err, "recipe-fact", "\"%s\" is given for %u of %u inputs; all or none",
                       name, count, present);
 }
 
@@ -66,7 +66,7 @@ static onefold_status prepare(const struct of_params *given, struct of_linear *r
     double sum = 0.0;
 
     if (with_samples > 0 && with_weight > 0) {
-        return of_err_set(err, "recipe-shares",
+        return of_err_set(err, "recipe-fact",
                           "\"samples\" and \"weight\" both say what share an input has");
     }
     OF_TRY(check_all("samples", with_samples, present, err));
@@ -76,7 +76,7 @@ static onefold_status prepare(const struct of_params *given, struct of_linear *r
         sum += ret_linear->coefs[i];
     }
     if (!(sum > 0.0) || !isfinite(sum)) {
-        return of_err_set(err, "recipe-weights", "the shares add up to %g", sum);
+        return of_err_set(err, "recipe-zero", "the shares add up to %g", sum);
     }
     for (uint32_t i = 0; i < given->input_count; i++) {
         ret_linear->coefs[i] /= sum;

@@ -42,7 +42,7 @@ static onefold_status prepare(const struct of_params *given, struct of_linear *r
     /* 0.7 + 0.1 - 0.8 is not 0 in binary; dividing by what is left would amplify rounding. */
     if (!isfinite(sum) ||
         fabs((double)sum) <= of_weights_sum_error(ret_linear->coefs, given->input_count)) {
-        return of_err_set(err, "recipe-weights",
+        return of_err_set(err, "recipe-zero",
                           "the weights add up to %g, so normalizing would divide by %s",
                           (double)sum, isfinite(sum) ? "zero" : "infinity");
     }

@@ -57,7 +57,7 @@ static onefold_status prepare(const struct of_params *given, struct of_linear *r
     }
     sum = of_weights_sum(ret_linear->coefs, given->input_count);
     if (!isfinite(sum)) {
-        return of_err_set(err, "recipe-weights", "the weights add up to infinity");
+        return of_err_set(err, "recipe-zero", "the weights add up to infinity");
     }
     ret_linear->has_divisor = fabs((double)sum) >= DIVISOR_MIN;
     ret_linear->divisor = (double)sum;

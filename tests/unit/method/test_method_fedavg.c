@@ -64,16 +64,16 @@ static void test_refusals(void **state)
     (void)state;
     given_init(&given, method(), 3);
     put(&given, "samples", 100.0, NAN, 600.0);
-    refuse(&given, "recipe-shares", "2 of 3");
+    refuse(&given, "recipe-fact", "2 of 3");
 
     given_init(&given, method(), 3);
     put(&given, "samples", 1.0, 1.0, 1.0);
     put(&given, "weight", 1.0, 1.0, 1.0);
-    refuse(&given, "recipe-shares", "both");
+    refuse(&given, "recipe-fact", "both");
 
     given_init(&given, method(), 3);
     put(&given, "weight", 0.0, 0.0, 0.0);
-    refuse(&given, "recipe-weights", "0");
+    refuse(&given, "recipe-zero", "0");
 }
 
 int main(void)

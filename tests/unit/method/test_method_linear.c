@@ -62,7 +62,7 @@ static void refuse(const double *weights, uint32_t count)
 
     set(&given, count, weights);
     assert_int_equal(given_prepare(&given, method()), ONEFOLD_E_RECIPE);
-    assert_string_equal(given.err.id, "recipe-weights");
+    assert_string_equal(given.err.id, "recipe-zero");
 }
 
 static void test_sums_that_cannot_be_divided_by(void **state)
