@@ -13,6 +13,6 @@
 #define OF_UNLIKELY(x)     __builtin_expect(!!(x), 0)
 #define OF_ALIGNED(n)      __attribute__((aligned(n)))
 
-#define OF_LENGTH(array)   (sizeof(array) / sizeof((array)[0]))
+#define OF_LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
 #endif

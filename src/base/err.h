@@ -15,20 +15,21 @@
 #include <stdint.h>
 
 /* Passes a failure upwards where nothing needs undoing. */
-#define OF_TRY(expr)                                                                               \
-    do {                                                                                           \
-        onefold_status of_try_status = (expr);                                                     \
-        if (OF_UNLIKELY(of_try_status != ONEFOLD_OK)) {                                            \
-            return of_try_status;                                                                  \
-        }                                                                                          \
+#define OF_TRY(expr)                                    \
+    do {                                                \
+        onefold_status of_try_status = (expr);          \
+        if (OF_UNLIKELY(of_try_status != ONEFOLD_OK)) { \
+            return of_try_status;                       \
+        }                                               \
     } while (0)
 
-/* Fills *err from the table row of `id` (status, hint) and the message; state becomes "none", offset
- * UINT64_MAX. Returns the row's status, so that `return of_err_set(err, ...)` reads well. */
+/* Fills *err from the table row of `id` (status, hint) and the message; state becomes "none",
+ * offset UINT64_MAX. Returns the row's status, so that `return of_err_set(err, ...)` reads well. */
 onefold_status of_err_set(onefold_error *err, const char *id, const char *format, ...)
     OF_PRINTF(3, 4);
 
-/* The same for a failed system call: appends ": " and the name of the errno ("ENOSPC, No space..."). */
+/* The same for a failed system call: appends ": " and the name of the errno ("ENOSPC, No
+ * space..."). */
 onefold_status of_err_set_sys(onefold_error *err, const char *id, int sys_errno, const char *format,
                               ...) OF_PRINTF(4, 5);
 

@@ -37,7 +37,8 @@ void of_hash_finish(struct of_hash *hash, uint8_t *ret_digest);
 void of_hash_destroy(struct of_hash *hash);
 
 /* One shot. Allocates inside libcrypto; false without memory. */
-OF_NODISCARD bool of_hash_sha256(const void *data, size_t length, struct of_sha256_digest *ret_digest);
+OF_NODISCARD bool of_hash_sha256(const void *data, size_t length,
+                                 struct of_sha256_digest *ret_digest);
 
 /* Lower-case hex with terminator: ret_text has 2 * length + 1 bytes. */
 void of_hash_hex(const uint8_t *digest, size_t length, char *ret_text);

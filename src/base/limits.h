@@ -23,7 +23,7 @@ _Static_assert(OF_GRAIN_ELEMS % OF_BLOCK_ELEMS == 0, "a grain is whole blocks");
 /* --- safetensors --- */
 
 /* The format's own limit, decimal, also when writing. */
-#define OF_ST_HEADER_BYTES_MAX UINT64_C(100000000)
+#define OF_ST_HEADER_BYTES_MAX         UINT64_C(100000000)
 /* The Hub's reader stops here; a larger header of ours starts another shard. */
 #define OF_ST_HEADER_BYTES_WRITTEN_MAX UINT64_C(25000000)
 /* Long enough for any module path; short enough for a line of a message. */
@@ -31,7 +31,7 @@ enum { OF_TENSOR_NAME_BYTES_MAX = 1024 };
 /* torch stops at 64 dimensions, real models at 5; a record stays small. */
 enum { OF_TENSOR_RANK_MAX = 16 };
 /* Keeps products of a few dimensions far from wrapping, and any real tensor fits. */
-#define OF_TENSOR_DIM_MAX ((UINT64_C(1) << 48) - 1)
+#define OF_TENSOR_DIM_MAX      ((UINT64_C(1) << 48) - 1)
 /* One member of a header: a tensor entry is about 120 bytes. jansson needs 15 times its text. */
 #define OF_ST_MEMBER_BYTES_MAX (256 * OF_KIB)
 /* jansson's own nesting limit; our walker stops at the same depth. */
@@ -47,7 +47,7 @@ enum { OF_SHARDS_MAX = 4096 };
 #define OF_INDEX_BYTES_MAX (64 * OF_MIB)
 enum { OF_FILE_NAME_BYTES_MAX = 255 };
 /* config.json and its like are kilobytes; tokenizer.json reaches 35 MB. */
-#define OF_CONFIG_BYTES_MAX (4 * OF_MIB)
+#define OF_CONFIG_BYTES_MAX    (4 * OF_MIB)
 #define OF_SIDE_FILE_BYTES_MAX (256 * OF_MIB)
 
 /* --- Recipes --- */
@@ -61,7 +61,7 @@ enum { OF_INPUTS_MAX = 4096 };
 /* --- Manifests and lists found on disk --- */
 
 #define OF_MANIFEST_BYTES_MAX (512 * OF_MIB)
-#define OF_SUMS_BYTES_MAX (16 * OF_MIB)
+#define OF_SUMS_BYTES_MAX     (16 * OF_MIB)
 
 /* --- Messages --- */
 
@@ -71,14 +71,14 @@ enum { OF_FINDINGS_SHOWN_MAX = 20 };
 /* --- Memory --- */
 
 #define OF_MEMORY_DEFAULT (256 * OF_MIB)
-#define OF_MEMORY_MIN (64 * OF_MIB)
+#define OF_MEMORY_MIN     (64 * OF_MIB)
 /* Program, shared libraries, stacks, libc: resident before the first tensor, measured about 9 MiB
  * with libcrypto; kept honest by tests/bound. */
 #define OF_MEMORY_PROGRAM (12 * OF_MIB)
 /* What nobody foresaw: page tables of windows, libc arenas, a late message. */
 #define OF_MEMORY_RESERVE (4 * OF_MIB)
 /* Stack of a thread of ours. Workers keep their blocks in scratch, not on the stack. */
-#define OF_STACK_BYTES (256 * OF_KIB)
+#define OF_STACK_BYTES    (256 * OF_KIB)
 
 /* --- Reading and writing (measured, see docs/decisions) --- */
 

@@ -38,13 +38,14 @@ struct of_arena {
 };
 
 void of_arena_init(struct of_arena *arena, uint64_t limit_bytes);
-/* Zeroed, aligned to `align` (a power of two up to 64). NULL when the limit or the system says no. */
+/* Zeroed, aligned to `align` (a power of two up to 64). NULL when the limit or the system says no.
+ */
 OF_NODISCARD void *of_arena_get(struct of_arena *arena, size_t bytes, size_t align);
 /* A terminated copy. NULL on failure. */
 OF_NODISCARD char *of_arena_copy(struct of_arena *arena, const char *data, size_t length);
 void of_arena_finish(struct of_arena *arena);
 
-#define OF_ARENA_NEW(arena, type, count)                                                           \
+#define OF_ARENA_NEW(arena, type, count) \
     ((type *)of_arena_get((arena), of_mem_array_bytes((count), sizeof(type)), _Alignof(type)))
 
 /* count * size, or SIZE_MAX when that overflows (which no allocation can serve). */

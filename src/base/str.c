@@ -62,12 +62,16 @@ bool of_str_contains(struct of_str text, struct of_str part)
     return text.length > 0 && memmem(text.data, text.length, part.data, part.length) != NULL;
 }
 
-/* Length of the well-formed UTF-8 sequence at the start of `data`, and its code point; 0 when it is
- * malformed: overlong, a surrogate, above U+10FFFF, or cut off. */
-static size_t decode(const char *data, size_t length, uint32_t *ret_code)
+/* The rest of the text from a place on. */
+static struct of_str from(struct of_str text, size_t at)
+{
+    return (struct of_str){text.data + at, text.length - at};
+}
+
+size_t of_str_decode(struct of_str text, uint32_t *ret_code)
 {
     static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-    unsigned char lead = (unsigned char)data[0];
+    unsigned char lead = (unsigned char)text.data[0];
     size_t need = 0;
     uint32_t code = lead;
 
@@ -85,11 +89,11 @@ static size_t decode(const char *data, size_t length, uint32_t *ret_code)
         need = 4;
         code = lead & 0x07u;
     }
-    if (need == 0 || need > length) {
+    if (need == 0 || need > text.length) {
         return 0;
     }
     for (size_t i = 1; i < need; i++) {
-        unsigned char next = (unsigned char)data[i];
+        unsigned char next = (unsigned char)text.data[i];
 
         if ((next & 0xc0) != 0x80) {
             return 0;
@@ -127,7 +131,7 @@ struct of_shown of_str_escape(struct of_str text)
     while (at < text.length) {
         char piece[16];
         uint32_t code = 0;
-        size_t taken = decode(text.data + at, text.length - at, &code);
+        size_t taken = of_str_decode(from(text, at), &code);
         size_t length = taken;
 
         if (taken == 0 || (taken == 1 && is_unshowable(code))) {
@@ -158,7 +162,7 @@ bool of_str_is_utf8(struct of_str text)
 
     while (at < text.length) {
         uint32_t code;
-        size_t taken = decode(text.data + at, text.length - at, &code);
+        size_t taken = of_str_decode(from(text, at), &code);
 
         if (taken == 0) {
             return false;
@@ -174,7 +178,7 @@ bool of_str_has_control(struct of_str text)
 
     while (at < text.length) {
         uint32_t code = 0;
-        size_t taken = decode(text.data + at, text.length - at, &code);
+        size_t taken = of_str_decode(from(text, at), &code);
 
         if (taken == 0 || is_control(code)) {
             return true;

@@ -39,11 +39,16 @@ struct of_shown of_str_escape(struct of_str text);
 /* True when every byte sequence is well-formed UTF-8 (no overlong forms, no surrogates). */
 bool of_str_is_utf8(struct of_str text);
 
+/* Length of the well-formed UTF-8 sequence at the start of the text (not empty) and its code point;
+ * 0 when it is malformed. */
+size_t of_str_decode(struct of_str text, uint32_t *ret_code);
+
 /* True when the text holds U+0000-001F, 007F-009F, 202A-202E or 2066-2069. Text must be UTF-8. */
 bool of_str_has_control(struct of_str text);
 
 /* The candidate nearest to `word` (edit distance with transpositions), or NULL when none is near
- * enough to be meant: at most a third of the word's length, at least 1. NULL candidates are skipped. */
+ * enough to be meant: at most a third of the word's length, at least 1. NULL candidates are
+ * skipped. */
 const char *of_str_nearest(struct of_str word, const char *const *candidates, size_t count);
 
 /* Decimal grammar of recipes: [+-] digits [. digits] [e [+-] digits], also ".5" and "5.". False for

@@ -45,6 +45,8 @@ struct of_json_walk {
     const char *id_syntax;   /* error id for everything that is not strict JSON, e.g. "st-json" */
     const char *id_top;      /* id when the document is not an object, e.g. "st-top" */
     uint64_t member_bytes_max; /* a larger member is id_syntax; 0 = no limit */
+    const char *id_depth;      /* id for nesting above OF_JSON_DEPTH_MAX; NULL = id_syntax */
+    const char *id_nul;        /* id for NUL in a key; NULL = id_syntax */
     of_json_member_fn *member;
     of_json_release_fn *release; /* may be NULL */
     void *context;
@@ -62,6 +64,22 @@ OF_NODISCARD onefold_status of_json_walk(struct of_str document, const struct of
 OF_NODISCARD onefold_status of_json_walk_array(struct of_str array, const struct of_json_walk *walk,
                                                onefold_error *err);
 
+/* What a string's text (quotes included) says. `scratch` is used when it holds escapes and may be used
+ * again for the next one; *ret_text is valid until then and holds no NUL. The error's offset counts
+ * from the quote. */
+OF_NODISCARD onefold_status of_json_decode_string(struct of_str text, const char *id,
+                                                  struct of_text *scratch, struct of_str *ret_text,
+                                                  onefold_error *err);
+
+/* Reads the text of a plain whole number from 0 to 2^63-1 ("-0" is 0). Otherwise the error is
+ * id_syntax for what is not JSON at all and id_number for any other value. */
+OF_NODISCARD onefold_status of_json_decode_u63(struct of_str text, const char *id_syntax,
+                                               const char *id_number, uint64_t *ret_value,
+                                               onefold_error *err);
+
+/* True when the text is a JSON number, of any size. */
+bool of_json_is_number(struct of_str text);
+
 /* A parsed value (jansson behind it). create: strict parse of one value with its inner duplicates
  * refused; id for failures. */
 struct of_json;
@@ -76,7 +94,7 @@ enum of_json_kind of_json_kind(const struct of_json *value);
 const struct of_json *of_json_get(const struct of_json *object, const char *key);
 uint64_t of_json_size(const struct of_json *value); /* elements or members; 0 for the rest */
 const struct of_json *of_json_at(const struct of_json *array, uint64_t index);
-/* The index-th member in document order. */
+/* The index-th member in document order; counts up to it, so use a walk for objects of any size. */
 const struct of_json *of_json_member_at(const struct of_json *object, uint64_t index,
                                         struct of_str *ret_key);
 OF_NODISCARD bool of_json_string(const struct of_json *value, struct of_str *ret_text);
