@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The bound given by --memory is hard: peak resident memory of whole runs, as the kernel counted it.
+
+usage: run.py BUILD_TOOLS_FOLDER
+
+Inputs are sparse, so that models many times larger than the bound take no space to speak of. Needs a
+few hundred MB of disk for the outputs. Prints TAP.
+"""
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+
+MIB = 1024 * 1024
+TOOLS = os.path.abspath(sys.argv[1])
+
+
+def run(scratch, *command):
+    """(exit code, peak resident bytes, standard error)"""
+    with open(os.path.join(scratch, "err"), "w+", encoding="utf-8") as err:
+        child = subprocess.Popen(
+            [os.path.join(TOOLS, command[0]), *command[1:]],
+            cwd=scratch,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=err,
+        )
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        err.seek(0)
+        return child.returncode, usage.ru_maxrss * 1024, err.read()
+
+
+def write_many(path, count, name_bytes, elems=16):
+    """One shard of `count` small bf16 tensors of zeros, in a sparse file."""
+    os.makedirs(os.path.dirname(path))
+    size = 2 * elems
+    parts = []
+    for i in range(count):
+        name = ("model.layers.%d.block.%d." % (i // 100, i % 100)).ljust(name_bytes, "w")
+        parts.append(
+            '"%s":{"dtype":"BF16","shape":[%d],"data_offsets":[%d,%d]}' % (name, elems, i * size, i * size + size)
+        )
+    text = ("{" + ",".join(parts) + "}").encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        file.truncate(8 + len(text) + count * size)
+    return len(text)
+
+
+def write_one_big(path, elems):
+    os.makedirs(os.path.dirname(path))
+    header = {"w": {"dtype": "BF16", "shape": [elems], "data_offsets": [0, 2 * elems]}}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        file.truncate(8 + len(text) + 2 * elems)
+
+
+class Suite:
+    def __init__(self, scratch):
+        self.scratch = scratch
+        self.count = 0
+        self.failed = False
+
+    def say(self, passed, name, *notes):
+        self.count += 1
+        self.failed |= not passed
+        print("%s %d - %s" % ("ok" if passed else "not ok", self.count, name))
+        for note in notes:
+            print("# " + str(note).replace("\n", "\n# "))
+        sys.stdout.flush()
+
+    def merge(self, name, bound_mib, *arguments, may_lack_backend=False):
+        code, peak, err = run(
+            self.scratch, "onefold", "merge", "--quiet", "--memory", "%dMiB" % bound_mib, *arguments, "out"
+        )
+        shutil.rmtree(os.path.join(self.scratch, "out"), ignore_errors=True)
+        if code != 0 and may_lack_backend and "[io-backend]" in err:
+            self.count += 1
+            print("ok %d - %s # SKIP no such backend here" % (self.count, name))
+            return
+        passed = code == 0 and peak <= bound_mib * MIB
+        self.say(passed, name, "exit %d, peak %.1f MiB of %d" % (code, peak / MIB, bound_mib), err)
+
+
+def models(scratch, count):
+    return ["--base", "s/base"] + ["s/tuned-%d" % (i + 1) for i in range(count)]
+
+
+def check_backends(suite):
+    run(suite.scratch, "onefold-mksample", "--quiet", "--sparse", "--size", "2GB", "s")
+    for backend in ("uring", "threads", "mmap"):
+        for direct in ("on", "off"):
+            for bound in (64, 256):
+                suite.merge(
+                    "base + 3, 2 GB, %s, direct %s, %d MiB" % (backend, direct, bound), bound,
+                    "--method", "task_arithmetic", "--lambda", "0.4", "--io", backend, "--direct", direct,
+                    *models(suite.scratch, 3), may_lack_backend=True,
+                )
+    shutil.rmtree(os.path.join(suite.scratch, "s"))
+
+
+def check_many_inputs(suite):
+    for count in (2, 16, 64, 199):
+        run(suite.scratch, "onefold-mksample", "--quiet", "--sparse", "--tunes", str(count), "--size",
+            "%dMB" % (20 * (count + 1)), "--force", "s")
+        for backend in ("threads", "mmap"):
+            suite.merge("base + %d inputs, %s, 64 MiB" % (count, backend), 64, "--method",
+                        "task_arithmetic", "--lambda", "0.1", "--io", backend, *models(suite.scratch, count))
+    shutil.rmtree(os.path.join(suite.scratch, "s"))
+
+
+def check_big_tensor(suite):
+    for name in ("x", "y"):
+        write_one_big(os.path.join(suite.scratch, name, "model.safetensors"), 256 * MIB)
+    for backend in ("threads", "mmap"):
+        suite.merge("tensors of 512 MiB each, %s, 64 MiB" % backend, 64, "--method", "linear", "--io",
+                    backend, "x", "y")
+
+
+def check_many_tensors(suite):
+    for name in ("many-a", "many-b"):
+        write_many(os.path.join(suite.scratch, name, "model.safetensors"), 100000, 40)
+    suite.merge("100,000 tensors in each of two inputs", 256, "--method", "linear", "many-a", "many-b")
+    length = write_many(os.path.join(suite.scratch, "wide", "model.safetensors"), 100000, 900)
+    code, peak, err = run(suite.scratch, "onefold", "inspect", "--quiet", "wide")
+    suite.say(code == 0 and peak <= 256 * MIB, "header of %d MB" % (length // 1000000),
+              "exit %d, peak %.1f MiB" % (code, peak / MIB), err)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as scratch:
+        suite = Suite(scratch)
+        check_backends(suite)
+        check_many_inputs(suite)
+        check_big_tensor(suite)
+        check_many_tensors(suite)
+        print("1..%d" % suite.count)
+
+
+main()
