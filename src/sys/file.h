@@ -53,7 +53,7 @@ bool of_identity_equal(const struct of_identity *a, const struct of_identity *b)
 bool of_identity_is_same_file(const struct of_identity *a, const struct of_identity *b);
 
 /* Makes a new file (O_EXCL | O_NOFOLLOW, mode 0666 less umask) for reading and writing. Ids:
- * output-io, target-path. */
+ * output-io (err->sys_errno EEXIST when the name is taken), target-path, space-reserve. */
 OF_NODISCARD onefold_status of_file_create(int folder, const char *name, uint32_t flags, int *ret_fd,
                                            onefold_error *err);
 OF_NODISCARD onefold_status of_file_create_folder(int folder, const char *name, onefold_error *err);
@@ -67,9 +67,9 @@ OF_NODISCARD onefold_status of_file_read_at(int fd, void *to, uint64_t length, u
                                             onefold_error *err);
 OF_NODISCARD onefold_status of_file_write_at(int fd, const void *from, uint64_t length,
                                              uint64_t offset, onefold_error *err);
-/* Ids: output-sync. A failed sync is final for the file. */
+/* Ids: output-sync; space-run when the space ended only now. A failed sync is final for the file. */
 OF_NODISCARD onefold_status of_file_sync(int fd, onefold_error *err);
-/* Closes; a failure is output-sync. Sets *fd to -1 in any case; -1 is fine. */
+/* Closes; ids as of_file_sync. Sets *fd to -1 in any case; -1 is fine. */
 OF_NODISCARD onefold_status of_file_close_written(int *fd, onefold_error *err);
 /* Closes something read only. -1 is fine. */
 void of_file_close(int *fd);
@@ -80,14 +80,18 @@ OF_NODISCARD onefold_status of_file_rename(int folder, const char *from, const c
 /* Exchanges two names in one step. Ids: commit-rename. */
 OF_NODISCARD onefold_status of_file_exchange(int folder, const char *a, const char *b,
                                              onefold_error *err);
+/* A file, a link, or an empty folder. Ids: output-io. */
 OF_NODISCARD onefold_status of_file_remove(int folder, const char *name, onefold_error *err);
-/* Removes a folder and all below it without following links or leaving its file system. */
+/* Removes a folder and all below it without following links or leaving its file system; at most
+ * OF_FILE_TREE_DEPTH_MAX folders deep. Ids: output-io. */
+enum { OF_FILE_TREE_DEPTH_MAX = 64 };
 OF_NODISCARD onefold_status of_file_remove_tree(int folder, const char *name, onefold_error *err);
 
 /* flock(LOCK_EX) without blocking: *ret_locked tells. Ids: target-lock where not supported. */
 OF_NODISCARD onefold_status of_file_lock(int fd, bool *ret_locked, onefold_error *err);
 
-/* Names in a folder, without "." and "..", in no particular order; fn returns false to stop. */
+/* Names in a folder, without "." and "..", in no particular order; fn returns false to stop. Ids:
+ * input-io. */
 typedef bool of_file_name_fn(void *context, const char *name);
 OF_NODISCARD onefold_status of_file_list(int folder_fd, of_file_name_fn *fn, void *context,
                                          onefold_error *err);

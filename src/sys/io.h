@@ -3,6 +3,12 @@
  * Requests and completions over rows of backends. The caller owns the request struct, the io layer
  * only links it; nothing allocates after init. Short transfers, EINTR, EAGAIN and ECANCELED are
  * handled here. One control thread calls submit, reap and release; any thread may call wake.
+ *
+ * io.c above, backend below: a backend carries out one attempt. It moves up to length - done_bytes
+ * bytes at offset + done_bytes, adds what it moved to done_bytes, and sets result_errno (0 or the
+ * errno). io.c hands the request in again for the rest, tells the end of the file from a short
+ * transfer (an attempt that moves nothing), bounds repetitions, and sets data. A backend that serves
+ * a window sets window, data and in_window; its attempt is the only one.
  */
 #ifndef OF_SYS_IO_H
 #define OF_SYS_IO_H
@@ -13,6 +19,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+/* Longest wait of one reap, so that the control thread sees a stop flag and reports progress also
+ * while a disk does not answer. */
+#define OF_IO_TICK_NS UINT64_C(100000000)
 
 enum of_io_kind { OF_IO_READ, OF_IO_WRITE };
 
@@ -34,8 +44,10 @@ struct of_io_req {
     /* Of the io layer. */
     struct of_io_req *next;
     struct of_window window;
+    uint64_t reached_bytes; /* done before the attempt underway */
     uint32_t retry_count;
     bool in_window;
+    bool error_seen; /* a read got EIO once: it is repeated once */
 };
 
 struct of_io;
@@ -50,12 +62,12 @@ struct of_io_options {
 struct of_io_backend {
     const char *name;
     const char *summary;
-    /* Fills *io; leaves nothing behind on failure (status E_UNSUPPORTED, id io-backend, message with
-     * the likely cause). */
+    /* Fills *io; leaves nothing behind on failure (id io-backend, message with the likely cause;
+     * other ids when it is not a refusal). */
     onefold_status (*init)(struct of_io *io, const struct of_io_options *options, onefold_error *err);
     void (*submit)(struct of_io *io, struct of_io_req *req);
     /* Completed requests as a list through `next`, NULL when none. With `wait`, blocks until at least
-     * one is there or wake was called. */
+     * one is there, wake was called, a signal came, or about OF_IO_TICK_NS passed: NULL then. */
     struct of_io_req *(*reap)(struct of_io *io, bool wait);
     void (*wake)(struct of_io *io);
     void (*finish)(struct of_io *io);
@@ -83,6 +95,7 @@ OF_NODISCARD onefold_status of_io_init(struct of_io *io, const char *name,
 OF_NODISCARD onefold_status of_io_init_with(struct of_io *io, const struct of_io_backend *backend,
                                             const struct of_io_options *options, onefold_error *err);
 void of_io_submit(struct of_io *io, struct of_io_req *req);
+/* As of_io_backend.reap. result_errno ETIMEDOUT: given up after OF_IO_RETRY_MAX repetitions. */
 struct of_io_req *of_io_reap(struct of_io *io, bool wait);
 /* Ends the use of req->data. Needed for every completed read, also a failed one; any state is fine.
  * Returns false when the bytes were lost under the reader (the window's mark): the result made from

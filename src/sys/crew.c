@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Threads of ours, and a crew of workers between two queues. */
+#include "sys/crew.h"
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/num.h"
+#include "sys/clock.h"
+
+#include <fenv.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
+/* A new thread inherits flush-to-zero, denormals-are-zero and the rounding mode from whoever made
+ * it; a careless host program would change result bits. libc resets what it knows of, the control
+ * register is written in full besides. */
+static void reset_float(void)
+{
+    (void)fesetenv(FE_DFL_ENV);
+#if defined(__x86_64__)
+    _mm_setcsr(0x1f80); /* all exceptions masked, round to nearest, no FTZ, no DAZ */
+#elif defined(__aarch64__)
+    __asm__ volatile("msr fpcr, %0" : : "r"(UINT64_C(0)));
+#endif
+}
+
+/* All signals but those a thread raises itself by what it executes: a blocked SIGBUS would kill the
+ * process where the handler of sys/window can save it. */
+static void block_signals(sigset_t *ret_old)
+{
+    static const int kept[] = {SIGBUS, SIGSEGV, SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGABRT};
+    sigset_t all;
+
+    (void)sigfillset(&all);
+    for (size_t i = 0; i < OF_LENGTH(kept); i++) {
+        (void)sigdelset(&all, kept[i]);
+    }
+    of_assert(pthread_sigmask(SIG_BLOCK, &all, ret_old) == 0);
+}
+
+/* The mask is set before the thread exists, so that no signal can reach it in between. Returns the
+ * errno of pthread_create. */
+static int create_thread(pthread_t *ret_thread, void *(*fn)(void *), void *argument)
+{
+    const size_t stack_min = (size_t)PTHREAD_STACK_MIN;
+    const size_t stack_bytes = OF_STACK_BYTES > stack_min ? OF_STACK_BYTES : stack_min;
+    pthread_attr_t attributes;
+    sigset_t old;
+    int result;
+
+    result = pthread_attr_init(&attributes);
+    if (result != 0) {
+        return result;
+    }
+    (void)pthread_attr_setstacksize(&attributes, stack_bytes);
+    block_signals(&old);
+    result = pthread_create(ret_thread, &attributes, fn, argument);
+    of_assert(pthread_sigmask(SIG_SETMASK, &old, NULL) == 0);
+    (void)pthread_attr_destroy(&attributes);
+    return result;
+}
+
+static void *run_thread(void *argument)
+{
+    const struct of_thread *thread = argument;
+
+    reset_float();
+    thread->fn(thread->context);
+    return NULL;
+}
+
+onefold_status of_thread_start(struct of_thread *thread, of_crew_thread_fn *fn, void *context,
+                               onefold_error *err)
+{
+    int result;
+
+    *thread = (struct of_thread){.fn = fn, .context = context};
+    result = create_thread(&thread->thread, run_thread, thread);
+    if (result != 0) {
+        return of_err_set_sys(err, "thread", result, "cannot start a thread");
+    }
+    thread->running = true;
+    return ONEFOLD_OK;
+}
+
+void of_thread_join(struct of_thread *thread)
+{
+    if (thread->running) {
+        of_assert(pthread_join(thread->thread, NULL) == 0);
+        thread->running = false;
+    }
+}
+
+/* One worker: set by init, idle_ns by the worker until it has been joined. */
+struct member {
+    struct of_crew *crew;
+    uint8_t *scratch;
+    uint64_t idle_ns;
+};
+
+static void *run_member(void *argument)
+{
+    struct member *member = argument;
+    struct of_crew *crew = member->crew;
+    const struct of_crew_options *options = &crew->options;
+
+    reset_float();
+    for (;;) {
+        const uint64_t start_ns = of_clock_ns();
+        void *item = of_queue_pop(&crew->todo);
+
+        if (item == NULL) {
+            return NULL; /* waiting for the end of the run is not idleness */
+        }
+        member->idle_ns += of_clock_ns() - start_ns;
+        options->work(options->context, item, member->scratch);
+        of_queue_push(&crew->done, item);
+        if (options->done != NULL) {
+            options->done(options->context);
+        }
+    }
+}
+
+static onefold_status start_members(struct of_crew *crew, onefold_error *err)
+{
+    struct member *members = crew->members;
+    const struct of_crew_options *options = &crew->options;
+
+    for (uint32_t i = 0; i < options->worker_count; i++) {
+        int result;
+
+        members[i] = (struct member){.crew = crew};
+        if (options->scratch != NULL) {
+            members[i].scratch = options->scratch + i * options->scratch_bytes;
+        }
+        result = create_thread(&crew->threads[i], run_member, &members[i]);
+        if (result != 0 && i == 0) {
+            return of_err_set_sys(err, "thread", result, "cannot start a worker thread");
+        }
+        if (result != 0) {
+            break; /* fewer work too */
+        }
+        crew->thread_count++;
+    }
+    return ONEFOLD_OK;
+}
+
+onefold_status of_crew_init(struct of_crew *crew, const struct of_crew_options *options,
+                            onefold_error *err)
+{
+    onefold_status status;
+
+    *crew = (struct of_crew){.options = *options};
+    crew->options.worker_count = (uint32_t)of_num_max(options->worker_count, 1);
+    status = of_queue_init(&crew->todo, options->item_count, err);
+    if (status == ONEFOLD_OK) {
+        status = of_queue_init(&crew->done, options->item_count, err);
+    }
+    if (status == ONEFOLD_OK) {
+        const uint32_t count = crew->options.worker_count;
+
+        crew->threads = of_mem_get(of_mem_array_bytes(count, sizeof(pthread_t)));
+        crew->members = of_mem_get(of_mem_array_bytes(count, sizeof(struct member)));
+        if (crew->threads == NULL || crew->members == NULL) {
+            status = of_err_set(err, "memory", "no memory for %u workers", count);
+        }
+    }
+    if (status == ONEFOLD_OK) {
+        status = start_members(crew, err);
+    }
+    if (status != ONEFOLD_OK) {
+        of_crew_finish(crew);
+    }
+    return status;
+}
+
+void of_crew_give(struct of_crew *crew, void *item)
+{
+    of_queue_push(&crew->todo, item);
+}
+
+void *of_crew_take(struct of_crew *crew)
+{
+    return of_queue_try_pop(&crew->done);
+}
+
+void of_crew_finish(struct of_crew *crew)
+{
+    const struct member *members = crew->members;
+
+    of_queue_close(&crew->todo);
+    for (uint32_t i = 0; i < crew->thread_count; i++) {
+        of_assert(pthread_join(crew->threads[i], NULL) == 0);
+        crew->idle_ns += members[i].idle_ns;
+    }
+    crew->thread_count = 0;
+    of_mem_free(crew->threads);
+    of_mem_free(crew->members);
+    crew->threads = NULL;
+    crew->members = NULL;
+    of_queue_finish(&crew->todo);
+    of_queue_finish(&crew->done);
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The mapping is made 2 MiB longer than needed and trimmed to a 2 MiB border: only then can the
+ * kernel back all of it with huge pages. */
+#include "sys/pool.h"
+
+#include "base/limits.h"
+#include "base/num.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* Older headers lack it; an older kernel answers EINVAL and the pages are touched by hand. */
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+#define HUGE_BYTES (2 * OF_MIB)
+
+/* madvise says yes even where the administrator has switched huge pages off. */
+static bool system_has_huge_pages(void)
+{
+    char text[64] = {0};
+    const int fd = open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY | O_CLOEXEC);
+    ssize_t got;
+
+    if (fd < 0) {
+        return false;
+    }
+    got = read(fd, text, sizeof(text) - 1);
+    (void)close(fd);
+    return got > 0 && strstr(text, "[never]") == NULL;
+}
+
+static uint8_t *map_aligned(uint64_t size_bytes)
+{
+    const uint64_t map_bytes = size_bytes + HUGE_BYTES;
+    uint8_t *map =
+        mmap(NULL, map_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint64_t head;
+
+    if (map == MAP_FAILED) {
+        return NULL;
+    }
+    head = of_num_align_up((uintptr_t)map, HUGE_BYTES) - (uintptr_t)map;
+    if (head > 0) {
+        (void)munmap(map, head);
+    }
+    (void)munmap(map + head + size_bytes, HUGE_BYTES - head);
+    return map + head;
+}
+
+/* 0, or the errno. */
+static int touch(uint8_t *data, uint64_t size_bytes)
+{
+    const uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+    int result;
+
+    do {
+        result = madvise(data, size_bytes, MADV_POPULATE_WRITE);
+    } while (result != 0 && (errno == EINTR || errno == EAGAIN));
+    if (result == 0) {
+        return 0;
+    }
+    if (errno != EINVAL && errno != ENOSYS) {
+        return errno;
+    }
+    for (uint64_t at = 0; at < size_bytes; at += page_bytes) {
+        ((volatile uint8_t *)data)[at] = 0;
+    }
+    return 0;
+}
+
+onefold_status of_pool_init(struct of_pool *pool, uint64_t size_bytes, onefold_error *err)
+{
+    uint64_t whole_bytes;
+    int failure;
+
+    *pool = (struct of_pool){0};
+    if (size_bytes == 0 || !of_num_add(size_bytes, 2 * HUGE_BYTES, &whole_bytes)) {
+        return of_err_set(err, "memory", "no buffers of %llu bytes can be had",
+                          (unsigned long long)size_bytes);
+    }
+    whole_bytes = of_num_align_up(size_bytes, HUGE_BYTES);
+    pool->data = map_aligned(whole_bytes);
+    if (pool->data == NULL) {
+        return of_err_set_sys(err, "memory", errno, "cannot map %llu bytes of buffers",
+                              (unsigned long long)whole_bytes);
+    }
+    pool->size_bytes = whole_bytes;
+    pool->huge = system_has_huge_pages() && madvise(pool->data, whole_bytes, MADV_HUGEPAGE) == 0;
+    failure = touch(pool->data, whole_bytes);
+    if (failure != 0) {
+        of_pool_finish(pool);
+        return of_err_set_sys(err, "memory", failure, "cannot load %llu bytes of buffers",
+                              (unsigned long long)whole_bytes);
+    }
+    return ONEFOLD_OK;
+}
+
+void of_pool_finish(struct of_pool *pool)
+{
+    if (pool->data != NULL) {
+        (void)munmap(pool->data, pool->size_bytes);
+    }
+    *pool = (struct of_pool){0};
+}
