@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Memory, findings and plain values of the recipe reader. Used by the other files of this folder.
+ */
+#include "recipe/reader.h"
+
+#include "base/check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void *of_reader_get(struct of_reader *reader, size_t bytes, size_t align)
+{
+    void *block;
+
+    if (bytes == 0) {
+        return NULL;
+    }
+    block = of_arena_get(reader->arena, bytes, align);
+    if (block == NULL) {
+        reader->no_memory = true;
+    }
+    return block;
+}
+
+const char *of_reader_copy(struct of_reader *reader, struct of_str text)
+{
+    const char *copy = of_arena_copy(reader->arena, text.data, text.length);
+
+    if (copy == NULL) {
+        reader->no_memory = true;
+        return "";
+    }
+    return copy;
+}
+
+static const char *print_list(struct of_reader *reader, const char *format, va_list args)
+    OF_PRINTF(2, 0);
+
+static const char *print_list(struct of_reader *reader, const char *format, va_list args)
+{
+    /* Longer than any message an error value holds; what is cut here would be cut there. */
+    char text[1024];
+    const int length = vsnprintf(text, sizeof(text), format, args);
+
+    of_assert(length >= 0);
+    return of_reader_copy(reader, of_str_from(text));
+}
+
+const char *of_reader_print(struct of_reader *reader, const char *format, ...)
+{
+    const char *text;
+    va_list args;
+
+    va_start(args, format);
+    text = print_list(reader, format, args);
+    va_end(args);
+    return text;
+}
+
+static void add_finding(struct of_reader *reader, const struct of_reader_finding *finding)
+{
+    struct of_reader_finding *kept = OF_READER_NEW(reader, struct of_reader_finding, 1);
+
+    if (kept == NULL) {
+        return;
+    }
+    *kept = *finding;
+    kept->next = reader->findings;
+    reader->findings = kept;
+    reader->finding_count++;
+}
+
+void of_reader_error(struct of_reader *reader, const char *id, struct of_mark mark,
+                     const char *hint, const char *format, ...)
+{
+    struct of_reader_finding finding = {
+        .level = ONEFOLD_LEVEL_ERROR, .id = id, .mark = mark, .hint = hint};
+    va_list args;
+
+    va_start(args, format);
+    finding.message = print_list(reader, format, args);
+    va_end(args);
+    add_finding(reader, &finding);
+}
+
+void of_reader_warning(struct of_reader *reader, const char *id, struct of_mark mark,
+                       const char *format, ...)
+{
+    struct of_reader_finding finding = {.level = ONEFOLD_LEVEL_WARNING, .id = id, .mark = mark};
+    va_list args;
+
+    va_start(args, format);
+    finding.message = print_list(reader, format, args);
+    va_end(args);
+    add_finding(reader, &finding);
+}
+
+static int compare_places(const void *a, const void *b)
+{
+    const struct of_reader_finding *left = a;
+    const struct of_reader_finding *right = b;
+
+    if (left->mark.line != right->mark.line) {
+        return left->mark.line < right->mark.line ? -1 : 1;
+    }
+    if (left->mark.column != right->mark.column) {
+        return left->mark.column < right->mark.column ? -1 : 1;
+    }
+    return strcmp(left->message, right->message);
+}
+
+void of_reader_deliver(struct of_reader *reader, struct of_report *report, const char *label)
+{
+    struct of_reader_finding *sorted =
+        OF_READER_NEW(reader, struct of_reader_finding, reader->finding_count);
+    const struct of_reader_finding *finding = reader->findings;
+
+    if (sorted == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < reader->finding_count; i++, finding = finding->next) {
+        sorted[i] = *finding;
+    }
+    qsort(sorted, reader->finding_count, sizeof(sorted[0]), compare_places);
+    for (uint32_t i = 0; i < reader->finding_count; i++) {
+        of_report_at(report, sorted[i].level, sorted[i].id, label, sorted[i].mark, sorted[i].hint,
+                     "%s", sorted[i].message);
+    }
+}
+
+const char *of_reader_describe(struct of_reader *reader, const struct of_yaml_node *node)
+{
+    switch (node->kind) {
+    case OF_YAML_LIST:
+        return "a list";
+    case OF_YAML_MAPPING:
+        return "a mapping";
+    case OF_YAML_SCALAR:
+        break;
+    }
+    return of_yaml_is_null(node)
+               ? "null"
+               : of_reader_print(reader, "\"%s\"", of_str_escape(node->text).text);
+}
+
+bool of_reader_fields(struct of_reader *reader, const struct of_yaml_node *node,
+                      enum of_keys_level level, const char *place,
+                      const struct of_yaml_node *ret_fields[OF_KEYS_COUNT_MAX])
+{
+    for (uint32_t i = 0; i < OF_KEYS_COUNT_MAX; i++) {
+        ret_fields[i] = NULL;
+    }
+    if (node->kind != OF_YAML_MAPPING) {
+        of_reader_error(reader, "recipe-kind", node->mark, NULL, "%s: a mapping expected, not %s",
+                        place, of_reader_describe(reader, node));
+        return false;
+    }
+    for (uint32_t i = 0; i < node->count; i++) {
+        const struct of_yaml_node *key = node->keys[i];
+        const uint32_t number = of_keys_find(level, key->text);
+
+        if (number == UINT32_MAX) {
+            of_reader_error(reader, "recipe-key", key->mark, of_keys_hint(level, key->text),
+                            "unknown key \"%s\" in %s", of_str_escape(key->text).text, place);
+        } else if (!of_yaml_is_null(node->values[i])) {
+            ret_fields[number] = node->values[i];
+        }
+    }
+    return true;
+}
+
+bool of_reader_list(struct of_reader *reader, const struct of_yaml_node *node, const char *place)
+{
+    if (node->kind != OF_YAML_LIST) {
+        of_reader_error(reader, "recipe-kind", node->mark, NULL, "%s: a list expected, not %s",
+                        place, of_reader_describe(reader, node));
+        return false;
+    }
+    if (node->count == 0) {
+        of_reader_error(reader, "recipe-missing", node->mark, "list at least one entry",
+                        "%s is empty", place);
+        return false;
+    }
+    return true;
+}
+
+bool of_reader_text(struct of_reader *reader, const struct of_yaml_node *node, const char *what,
+                    struct of_str *ret_text)
+{
+    if (node->kind != OF_YAML_SCALAR || of_yaml_is_null(node)) {
+        of_reader_error(reader, "recipe-kind", node->mark, NULL, "%s expected, not %s", what,
+                        of_reader_describe(reader, node));
+        return false;
+    }
+    *ret_text = node->text;
+    return true;
+}
+
+/* The spellings of YAML 1.1. */
+static bool is_word_of(struct of_str text, const char *const *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (of_str_is(text, words[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_true_word(struct of_str text)
+{
+    static const char *const words[] = {"true", "True", "TRUE", "yes", "Yes",
+                                        "YES",  "on",   "On",   "ON"};
+
+    return is_word_of(text, words, OF_LENGTH(words));
+}
+
+static bool is_false_word(struct of_str text)
+{
+    static const char *const words[] = {"false", "False", "FALSE", "no", "No",
+                                        "NO",    "off",   "Off",   "OFF"};
+
+    return is_word_of(text, words, OF_LENGTH(words));
+}
+
+/* What is likely meant by a scalar that is no number. */
+static const char *number_hint(struct of_str text)
+{
+    static const char *const endless[] = {".nan",  ".NaN",  ".NAN",  ".inf",  ".Inf",    ".INF",
+                                          "-.inf", "-.Inf", "-.INF", "+.inf", "+.Inf",   "+.INF",
+                                          "nan",   "NaN",   "inf",   "-inf",  "Infinity"};
+    bool has_digit = false;
+    bool only_decimal = true;
+
+    if (is_word_of(text, endless, OF_LENGTH(endless))) {
+        return "numbers are finite";
+    }
+    if (is_true_word(text) || is_false_word(text)) {
+        return "write 1 or 0 if that is meant";
+    }
+    for (size_t i = 0; i < text.length; i++) {
+        const char c = text.data[i];
+
+        has_digit = has_digit || (c >= '0' && c <= '9');
+        only_decimal = only_decimal && c != '\0' && strchr("0123456789+-.eE", c) != NULL;
+        if (c == ',' || c == '_' || c == ':') {
+            return "write it with digits and a decimal point, without separators";
+        }
+    }
+    return has_digit && only_decimal ? "the number is malformed, or too large" : NULL;
+}
+
+bool of_reader_number(struct of_reader *reader, const struct of_yaml_node *node, double *ret_value)
+{
+    if (node->kind == OF_YAML_SCALAR && !of_yaml_is_null(node) &&
+        of_str_to_double(node->text, ret_value)) {
+        return true;
+    }
+    of_reader_error(reader, "recipe-number", node->mark,
+                    node->kind == OF_YAML_SCALAR ? number_hint(node->text) : NULL,
+                    "number expected, not %s", of_reader_describe(reader, node));
+    return false;
+}
+
+bool of_reader_bool(struct of_reader *reader, const struct of_yaml_node *node, bool *ret_value)
+{
+    double number;
+
+    if (node->kind == OF_YAML_SCALAR && !of_yaml_is_null(node)) {
+        if (!node->quoted && is_true_word(node->text)) {
+            *ret_value = true;
+            return true;
+        }
+        if (!node->quoted && is_false_word(node->text)) {
+            *ret_value = false;
+            return true;
+        }
+        if (of_str_to_double(node->text, &number) && (number == 0.0 || number == 1.0)) {
+            *ret_value = number != 0.0;
+            return true;
+        }
+    }
+    of_reader_error(reader, "recipe-value", node->mark, NULL, "true or false expected, not %s",
+                    of_reader_describe(reader, node));
+    return false;
+}
+
+bool of_reader_integer(struct of_reader *reader, const struct of_yaml_node *node, double *ret_value)
+{
+    uint64_t number;
+
+    /* Past 2^53 a double would not hold it; no parameter comes near. */
+    if (node->kind == OF_YAML_SCALAR && of_str_to_u64(node->text, &number) &&
+        number <= (UINT64_C(1) << 53)) {
+        *ret_value = (double)number;
+        return true;
+    }
+    of_reader_error(reader, "recipe-number", node->mark, "write plain digits",
+                    "integer expected, not %s", of_reader_describe(reader, node));
+    return false;
+}
