@@ -15,16 +15,16 @@ static const struct of_param params[] = {
                        .kind = OF_PARAM_REAL,
                        .per_input = true,
                        .is_fact = true,
-                       .standard = NAN,
+                       .standard = OF_PARAM_NOT_GIVEN,
                        .min = 0.0,
-                       .max = INFINITY,
+                       .max = OF_PARAM_UNBOUNDED,
                        .help = "training examples behind this input; only the ratios matter"},
     [PARAM_WEIGHT] = {.name = "weight",
                       .kind = OF_PARAM_REAL,
                       .per_input = true,
-                      .standard = NAN,
+                      .standard = OF_PARAM_NOT_GIVEN,
                       .min = 0.0,
-                      .max = INFINITY,
+                      .max = OF_PARAM_UNBOUNDED,
                       .help = "share of this input before normalizing, in place of samples"},
 };
 
@@ -49,8 +49,8 @@ static onefold_status check_all(const char *name, uint32_t count, uint32_t prese
     if (count == 0 || count == present) {
         return ONEFOLD_OK;
     }
-    return of_err_set(err, "recipe-fact", "\"%s\" is given for %u of %u inputs; all or none",
-                      name, count, present);
+    return of_err_set(err, "recipe-fact", "\"%s\" is given for %u of %u inputs; all or none", name,
+                      count, present);
 }
 
 static onefold_status prepare(const struct of_params *given, struct of_linear *ret_linear,

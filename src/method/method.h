@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/limits.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -28,6 +29,10 @@ enum of_base_need { OF_BASE_DONOR, OF_BASE_REQUIRED, OF_BASE_NONE };
 
 enum of_param_kind { OF_PARAM_REAL, OF_PARAM_BOOL, OF_PARAM_INTEGER, OF_PARAM_WORD };
 
+/* Doubles from the start: the macros of C are floats, and widening them is a warning. */
+#define OF_PARAM_NOT_GIVEN ((double)NAN)
+#define OF_PARAM_UNBOUNDED ((double)INFINITY)
+
 struct of_param {
     const char *name;
     enum of_param_kind kind;
@@ -35,7 +40,7 @@ struct of_param {
     bool required;
     bool is_fact;    /* stands on the entry (samples, steps), not under parameters */
     bool no_effect;  /* accepted for the dialect's sake (int8_mask) */
-    double standard; /* default; NAN = none */
+    double standard; /* default; OF_PARAM_NOT_GIVEN = none */
     double min;
     double max;
     const char *const *words; /* OF_PARAM_WORD: NULL-terminated choices; the value is the index */

@@ -14,9 +14,9 @@ static const struct of_param params[] = {
     [PARAM_SCALE] = {.name = "scale",
                      .kind = OF_PARAM_REAL,
                      .per_input = true,
-                     .standard = NAN,
-                     .min = -INFINITY,
-                     .max = INFINITY,
+                     .standard = OF_PARAM_NOT_GIVEN,
+                     .min = -OF_PARAM_UNBOUNDED,
+                     .max = OF_PARAM_UNBOUNDED,
                      .help = "factor of the tensor; without it the bytes are copied"},
 };
 

@@ -94,7 +94,7 @@ static const struct {
     [OF_KEYS_TOKEN] = {token_keys, TOKEN_COUNT},
     [OF_KEYS_TOKEN_SOURCE] = {token_source_keys, TOKEN_SOURCE_COUNT},
 };
-_Static_assert(TOP_COUNT <= OF_KEYS_COUNT_MAX, "fields of the largest mapping have room");
+_Static_assert((int)TOP_COUNT <= (int)OF_KEYS_COUNT_MAX, "fields of the largest mapping have room");
 
 /* Documents of other programs, told by a key of theirs. */
 static const struct {

@@ -63,7 +63,7 @@ static void test_refusals(void **state)
 
     (void)state;
     given_init(&given, method(), 3);
-    put(&given, "samples", 100.0, NAN, 600.0);
+    put(&given, "samples", 100.0, OF_PARAM_NOT_GIVEN, 600.0);
     refuse(&given, "recipe-fact", "2 of 3");
 
     given_init(&given, method(), 3);

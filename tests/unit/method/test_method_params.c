@@ -26,11 +26,14 @@ static void expect(const struct of_param *param, double value, const char *part)
 
 static void test_real(void **state)
 {
-    const struct of_param any = {
-        .name = "weight", .kind = OF_PARAM_REAL, .min = -INFINITY, .max = INFINITY};
-    const struct of_param low = {.name = "rho", .kind = OF_PARAM_REAL, .min = 0.0, .max = INFINITY};
+    const struct of_param any = {.name = "weight",
+                                 .kind = OF_PARAM_REAL,
+                                 .min = -OF_PARAM_UNBOUNDED,
+                                 .max = OF_PARAM_UNBOUNDED};
+    const struct of_param low = {
+        .name = "rho", .kind = OF_PARAM_REAL, .min = 0.0, .max = OF_PARAM_UNBOUNDED};
     const struct of_param high = {
-        .name = "top", .kind = OF_PARAM_REAL, .min = -INFINITY, .max = 1.0};
+        .name = "top", .kind = OF_PARAM_REAL, .min = -OF_PARAM_UNBOUNDED, .max = 1.0};
     const struct of_param both = {.name = "density", .kind = OF_PARAM_REAL, .min = 0.0, .max = 1.0};
 
     (void)state;
@@ -38,8 +41,8 @@ static void test_real(void **state)
     expect(&any, 3.4e38, NULL);
     expect(&any, 3.5e38, "3.40282e+38");
     expect(&any, -1e300, "3.40282e+38");
-    expect(&any, INFINITY, "not finite");
-    expect(&any, NAN, "not finite");
+    expect(&any, OF_PARAM_UNBOUNDED, "not finite");
+    expect(&any, OF_PARAM_NOT_GIVEN, "not finite");
     expect(&low, 0.0, NULL);
     expect(&low, -0.1, "at least 0");
     expect(&high, 1.0, NULL);
