@@ -29,6 +29,7 @@ static void want(struct of_slot *slot, struct of_area *area, uint32_t input,
     area->data = NULL;
     area->wanted = true;
     area->issued = false;
+    area->repeated = false;
     area->byte_count = range->byte_count;
     area->req = (struct of_io_req){.kind = OF_IO_READ, .owner = slot, .offset = range->offset};
     slot->unissued_count++;
@@ -54,11 +55,20 @@ static void choose_round(struct of_slot *slot, const struct of_plan *plan)
     slot->is_last_round = slot->next_input == plan->input_count;
 }
 
+static bool has_merge_step(const struct of_slot *slot, const struct of_plan *plan)
+{
+    for (uint32_t i = 0; i < slot->visit.step_count; i++) {
+        if (plan->steps[slot->visit.first_step + i].kind == OF_STEP_MERGE) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void of_feed_begin(struct of_slot *slot, const struct of_plan *plan, uint64_t visit_number)
 {
     struct of_area *base = of_slot_base_area(slot);
     struct of_range range;
-    bool is_merge;
 
     of_slot_enter(slot, OF_SLOT_READING);
     of_plan_visit(plan, visit_number, &slot->visit);
@@ -80,8 +90,7 @@ void of_feed_begin(struct of_slot *slot, const struct of_plan *plan, uint64_t vi
         want(slot, base, plan->input_count, &range);
     }
     choose_round(slot, plan);
-    is_merge = plan->steps[slot->visit.first_step].kind == OF_STEP_MERGE;
-    of_slot_place(slot, plan, is_merge && !slot->is_last_round);
+    of_slot_place(slot, plan, !slot->is_last_round && has_merge_step(slot, plan));
 }
 
 void of_feed_next_round(struct of_slot *slot, const struct of_plan *plan)
@@ -161,14 +170,25 @@ static struct of_shown area_file(const struct of_slot *slot, const struct of_are
 }
 
 onefold_status of_feed_complete(struct of_slot *slot, struct of_area *area,
-                                const struct of_plan *plan, struct of_source *source,
-                                onefold_error *err)
+                                struct of_source *source, struct of_io *io, onefold_error *err)
 {
+    const struct of_plan *plan = source->plan;
     const struct of_io_req *req = &area->req;
 
     of_source_release(source, area->source_entry);
     area->source_entry = -1;
     slot->pending_count--;
+    if (req->result_errno == EIO && !area->repeated) {
+        /* One repetition: some disks and network file systems recover. What the request held is
+         * given back first; nobody has looked at the bytes yet. */
+        if (!of_io_release(io, &area->req)) {
+            area->data = NULL;
+        }
+        area->repeated = true;
+        area->issued = false;
+        slot->unissued_count++;
+        return ONEFOLD_OK;
+    }
     if (req->result_errno == ENODATA) {
         return of_err_set(err, "input-changed",
                           "%s: the file shrank while it was read: bytes %llu to %llu are gone",

@@ -40,10 +40,15 @@ struct view {
  * other, in a tile there is one step. */
 static const uint8_t *area_data(const struct view *view, const struct of_area *area)
 {
-    const struct of_layout *layout = view->job->plan->inputs[area->input].layout;
     const uint32_t first_step = view->slot->visit.first_step;
+    const struct of_layout *layout;
 
-    if (area->data == NULL || layout->shards[view->step_index] == OF_PLACE_ABSENT) {
+    /* An empty area may name an input that is not there (the base of a plan without one). */
+    if (area->data == NULL) {
+        return NULL;
+    }
+    layout = view->job->plan->inputs[area->input].layout;
+    if (layout->shards[view->step_index] == OF_PLACE_ABSENT) {
         return NULL;
     }
     return area->data + (layout->offsets[view->step_index] - layout->offsets[first_step]);
@@ -311,9 +316,9 @@ static uint64_t step_bytes(const struct view *view)
     return byte_count;
 }
 
-static void copy_from(const struct view *view, const struct of_area *area, uint64_t byte_count)
+static void copy_from(const struct view *view, const uint8_t *data, uint64_t byte_count)
 {
-    memcpy(view->out, area_data(view, area), byte_count);
+    memcpy(view->out, data, byte_count);
     if (onefold_dtype_is_numeric((onefold_dtype)view->tensor->dtype)) {
         for (uint64_t at = 0; at < view->elem_count; at += OF_BLOCK_ELEMS) {
             count_copied(view, at, of_num_min(OF_BLOCK_ELEMS, view->elem_count - at));
@@ -321,27 +326,47 @@ static void copy_from(const struct view *view, const struct of_area *area, uint6
     }
 }
 
+/* The source's bytes, when they are in this round. */
+static const uint8_t *source_data(const struct view *view)
+{
+    const struct of_slot *slot = view->slot;
+
+    if (is_source(view, base_area(view))) {
+        return slot->is_first_round ? area_data(view, base_area(view)) : NULL;
+    }
+    for (uint32_t i = 0; i < slot->round_count; i++) {
+        if (is_source(view, &slot->areas[i])) {
+            return area_data(view, &slot->areas[i]);
+        }
+    }
+    return NULL;
+}
+
+static void compare_area(const struct view *view, const struct of_area *area, uint64_t byte_count)
+{
+    const uint8_t *data = area_data(view, area);
+
+    if (data != NULL && !view->count->differs && memcmp(data, view->out, byte_count) != 0) {
+        view->count->differs = true;
+        view->count->differs_input = area->input;
+    }
+}
+
 static void copy_step(const struct view *view)
 {
     struct of_slot *slot = view->slot;
     const uint64_t byte_count = step_bytes(view);
+    const uint8_t *data = source_data(view);
 
-    if (slot->is_first_round) {
-        const struct of_area *area = base_area(view);
-
-        for (uint32_t i = 0; i < slot->round_count && !is_source(view, area); i++) {
-            area = &slot->areas[i];
-        }
-        of_assert(is_source(view, area) && area->data != NULL);
-        copy_from(view, area, byte_count);
+    /* The plan takes the base or the first input that has the tensor, which stand in the first
+     * round; the bytes of the output are there before anything is compared with them. */
+    of_assert(data != NULL || !slot->is_first_round);
+    if (data != NULL) {
+        copy_from(view, data, byte_count);
     }
     for (uint32_t i = 0; i < slot->round_count && view->step->compare; i++) {
-        const struct of_area *area = &slot->areas[i];
-        const uint8_t *data = is_source(view, area) ? NULL : area_data(view, area);
-
-        if (data != NULL && !view->count->differs && memcmp(data, view->out, byte_count) != 0) {
-            view->count->differs = true;
-            view->count->differs_input = area->input;
+        if (!is_source(view, &slot->areas[i])) {
+            compare_area(view, &slot->areas[i], byte_count);
         }
     }
 }

@@ -32,6 +32,17 @@ onefold_status of_sink_init(struct of_sink *sink, const struct of_plan *plan, in
     return ONEFOLD_OK;
 }
 
+/* Buffered writing is fine unless direct writing was demanded. */
+static onefold_status refuse_direct(const struct of_sink *sink, const char *name,
+                                    onefold_error *err)
+{
+    if (sink->plan->how.direct == OF_DIRECT_ON) {
+        return of_err_set(err, "io-backend", "%s: direct I/O was asked for and cannot be had here",
+                          name);
+    }
+    return ONEFOLD_OK;
+}
+
 /* Whether this file system writes directly, found out on the first shard. */
 static onefold_status settle_direct(struct of_sink *sink, const char *name, onefold_error *err)
 {
@@ -40,6 +51,10 @@ static onefold_status settle_direct(struct of_sink *sink, const char *name, onef
 
     if (sink->plan->how.direct == OF_DIRECT_OFF) {
         return ONEFOLD_OK;
+    }
+    if (of_outfile_page_bytes() > OF_DIRECT_ALIGN_MAX) {
+        /* A page of the cache would hold an edge and blocks written directly beside it. */
+        return refuse_direct(sink, name, err);
     }
     of_err_clear(&refusal);
     if (of_outfile_reopen(sink->folder, name, true, &fd, &refusal) == ONEFOLD_OK) {
@@ -54,11 +69,7 @@ static onefold_status settle_direct(struct of_sink *sink, const char *name, onef
         *err = refusal;
         return refusal.status;
     }
-    if (sink->plan->how.direct == OF_DIRECT_ON) {
-        return of_err_set(err, "io-backend",
-                          "%s: direct I/O was asked for and is refused by the file system", name);
-    }
-    return ONEFOLD_OK;
+    return refuse_direct(sink, name, err);
 }
 
 static onefold_status create_shard(struct of_sink *sink, uint32_t shard_index,
@@ -120,26 +131,39 @@ static onefold_status open_files(struct of_sink *sink, uint32_t shard_index, one
     return ONEFOLD_OK;
 }
 
+static onefold_status write_edge(const struct of_sink *sink, uint32_t shard_index,
+                                 const uint8_t *data, uint64_t length, uint64_t offset,
+                                 onefold_error *err)
+{
+    const struct of_sink_file *file = &sink->files[shard_index];
+
+    if (of_file_write_at(file->plain_fd, data, length, offset, err) != ONEFOLD_OK) {
+        return of_err_prefix(err, "%s", sink->plan->output.shards[shard_index].name);
+    }
+    return ONEFOLD_OK;
+}
+
 onefold_status of_sink_begin_write(struct of_sink *sink, uint32_t shard_index, uint64_t offset,
                                    uint8_t *data, uint64_t length, struct of_io_req *req,
                                    onefold_error *err)
 {
-    const struct of_sink_file *file = &sink->files[shard_index];
     const uint64_t end = offset + length;
     const uint64_t first = of_num_align_up(offset, sink->align);
     const uint64_t last = of_num_align_down(end, sink->align);
+    const struct of_sink_file *file;
 
     OF_TRY(open_files(sink, shard_index, err));
+    file = &sink->files[shard_index];
     *req = (struct of_io_req){.kind = OF_IO_WRITE};
     if (first >= last) {
         /* No whole block: all of it is edge. */
-        return of_file_write_at(file->plain_fd, data, length, offset, err);
+        return write_edge(sink, shard_index, data, length, offset, err);
     }
     if (first > offset) {
-        OF_TRY(of_file_write_at(file->plain_fd, data, first - offset, offset, err));
+        OF_TRY(write_edge(sink, shard_index, data, first - offset, offset, err));
     }
     if (last < end) {
-        OF_TRY(of_file_write_at(file->plain_fd, data + (last - offset), end - last, last, err));
+        OF_TRY(write_edge(sink, shard_index, data + (last - offset), end - last, last, err));
     }
     req->fd = sink->align > 1 ? file->direct_fd : file->plain_fd;
     req->offset = first;

@@ -13,6 +13,11 @@ onefold_status of_slot_init(struct of_slot *slot, uint32_t index, const struct o
 {
     uint8_t *at = pool + (uint64_t)index * how->slot_bytes;
 
+    /* Direct I/O needs every area to start on a block. */
+    of_assert(how->area_bytes % OF_DIRECT_ALIGN_MAX == 0 &&
+              how->base_area_bytes % OF_DIRECT_ALIGN_MAX == 0 &&
+              how->slot_bytes % OF_DIRECT_ALIGN_MAX == 0);
+
     *slot = (struct of_slot){.index = index, .area_count = how->area_count};
     slot->areas = OF_ARENA_NEW(arena, struct of_area, (uint64_t)how->area_count + 1);
     slot->leaves = OF_ARENA_NEW(arena, struct of_digest, leaf_count_max);

@@ -3,9 +3,9 @@
  * A slot: the buffers and the state of one visit in flight. One function changes the state and
  * asserts the allowed edges:
  *
- *   FREE -feed-> READING -last read-> READY -pop-> WORKING -last round-> DONE -write-> LEAVING ->
- * FREE ^                                 |
- *                   +-------- next round -------------+
+ *   FREE -feed-> READING -last read-> READY -> WORKING -last round-> DONE -write-> LEAVING -> FREE
+ *                   ^                             |
+ *                   +-------- next round ---------+
  *   any state -- once its requests are back, after an error --> FREE
  *
  * A round is a set of inputs whose bytes are in the slot together. With one round per visit the
@@ -42,6 +42,7 @@ struct of_area {
     int32_t source_entry; /* pinned descriptor, -1 = none */
     bool wanted;          /* to be read in this round */
     bool issued;          /* request is with the io layer, or was */
+    bool repeated;        /* the read failed once and is tried again */
 };
 
 /* What a worker counted for one step of the visit. */

@@ -100,16 +100,18 @@ static onefold_status open_shard(struct of_source *source, const struct of_check
                 return ONEFOLD_OK;
             }
             of_file_close(&entry->fd);
-        } else if (status != ONEFOLD_E_IO && status != ONEFOLD_E_MISSING) {
-            return status;
-        }
-        if (source->must_direct) {
-            return of_err_set(err, "io-backend",
-                              "%s: direct I/O was asked for and is refused by the file system",
-                              of_checkpoint_shard_path(checkpoint, shard_index).text);
+        } else if (status == ONEFOLD_E_MISMATCH) {
+            return status; /* not the file that was planned with */
         }
     }
+    /* Without O_DIRECT the same open tells a real problem from a file system that has none. */
     OF_TRY(of_checkpoint_open_shard(checkpoint, shard_index, 0, &entry->fd, err));
+    if (source->must_direct) {
+        of_file_close(&entry->fd);
+        return of_err_set(err, "io-backend",
+                          "%s: direct I/O was asked for and is refused by the file system",
+                          of_checkpoint_shard_path(checkpoint, shard_index).text);
+    }
     of_outfile_advise_sequential(entry->fd);
     source->used_buffered = true;
     return ONEFOLD_OK;

@@ -45,6 +45,26 @@ void of_outfile_advise_sequential(int fd)
     (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 }
 
+onefold_status of_outfile_read_next(int fd, void *to, uint64_t length, uint64_t *ret_length,
+                                    onefold_error *err)
+{
+    ssize_t got;
+
+    do {
+        got = read(fd, to, length);
+    } while (got < 0 && errno == EINTR);
+    if (got < 0) {
+        return of_err_set_sys(err, "input-io", errno, "cannot read on");
+    }
+    *ret_length = (uint64_t)got;
+    return ONEFOLD_OK;
+}
+
+uint64_t of_outfile_page_bytes(void)
+{
+    return (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 bool of_outfile_is_own(int fd)
 {
     struct stat seen;

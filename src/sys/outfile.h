@@ -21,6 +21,11 @@ void of_outfile_write_behind(int fd, uint64_t offset, uint64_t length);
 void of_outfile_drop(int fd, uint64_t offset, uint64_t length);
 /* The file will be read from front to back. */
 void of_outfile_advise_sequential(int fd);
+/* Reads on from a pipe, a socket or a file: *ret_length bytes, 0 at the end. Ids: input-io. */
+OF_NODISCARD onefold_status of_outfile_read_next(int fd, void *to, uint64_t length,
+                                                 uint64_t *ret_length, onefold_error *err);
+/* Bytes of a page of memory, hence of the page cache. */
+uint64_t of_outfile_page_bytes(void);
 /* True when the open folder belongs to the user we run as. */
 bool of_outfile_is_own(int fd);
 /* Process number, for the line that says who holds a lock. */

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The target is compared with the inputs by device and inode, never by spelling: it must not be an
+ * input, lie in one, or contain one. Walking up through ".." from open folders sees through links.
+ */
+#include "run/target.h"
+
+#include "base/limits.h"
+#include "base/num.h"
+#include "sys/file.h"
+
+#include <string.h>
+
+/* Folders between a file and the root; a longer chain is a loop made by somebody. */
+enum { DEPTH_MAX = 4096 };
+/* Bytes of a manifest entry without the tensor's name, generously. */
+enum { MANIFEST_ENTRY_BYTES = 512 };
+/* Files beside the shards and the donor's: index, config, recipe, card, manifest, leaves, two
+ * lists, journal, the folder. */
+enum { OTHER_FILES = 10 };
+
+static uint32_t input_count_all(const struct of_plan *plan)
+{
+    return plan->input_count + (plan->has_base ? 1 : 0);
+}
+
+static onefold_status refuse_path(const char *path, const char *why, onefold_error *err)
+{
+    return of_err_set(err, "target-path", "%s: %s", of_str_escape(of_str_from(path)).text, why);
+}
+
+onefold_status of_target_open(struct of_target *target, const char *path, struct of_arena *arena,
+                              onefold_error *err)
+{
+    size_t length = strlen(path);
+    size_t at;
+    char *copy;
+    char *stage;
+    const char *parent;
+    onefold_error cause;
+
+    *target = (struct of_target){.parent_fd = -1};
+    while (length > 1 && path[length - 1] == '/') {
+        length--;
+    }
+    copy = of_arena_copy(arena, path, length);
+    if (copy == NULL) {
+        return of_err_set(err, "memory", "no memory for the path of the output");
+    }
+    for (at = length; at > 0 && copy[at - 1] != '/'; at--) {
+    }
+    target->path = copy;
+    target->name = copy + at;
+    if (target->name[0] == '\0' || strcmp(target->name, ".") == 0 ||
+        strcmp(target->name, "..") == 0) {
+        return refuse_path(path, "no name for a new folder", err);
+    }
+    if (length - at + strlen(OF_STAGE_SUFFIX) > OF_FILE_NAME_BYTES_MAX) {
+        return refuse_path(path, "the name is too long", err);
+    }
+    stage = of_arena_get(arena, length - at + sizeof(OF_STAGE_SUFFIX), 1);
+    parent = at == 0 ? "." : of_arena_copy(arena, path, at);
+    if (stage == NULL || parent == NULL) {
+        return of_err_set(err, "memory", "no memory for the path of the output");
+    }
+    memcpy(stage, target->name, length - at);
+    memcpy(stage + (length - at), OF_STAGE_SUFFIX, sizeof(OF_STAGE_SUFFIX));
+    target->stage_name = stage;
+    of_err_clear(&cause);
+    if (of_file_open_folder(of_file_here, parent, &target->parent_fd, &cause) != ONEFOLD_OK) {
+        return of_err_set_sys(err, "target-path", cause.sys_errno,
+                              "%s: the folder it would stand in cannot be opened",
+                              of_str_escape(of_str_from(target->path)).text);
+    }
+    return ONEFOLD_OK;
+}
+
+/* True when the folder itself or one above it is `wanted`. Folders that cannot be opened end the
+ * walk: nothing above them can be written by us either. */
+static bool is_at_or_above(int folder_fd, const struct of_identity *wanted)
+{
+    struct of_identity seen;
+    struct of_identity last = {0};
+    onefold_error ignored;
+    bool found = false;
+    int fd = -1;
+
+    if (of_file_open_folder(folder_fd, ".", &fd, &ignored) != ONEFOLD_OK) {
+        return false;
+    }
+    for (uint32_t depth = 0; depth < DEPTH_MAX && !found; depth++) {
+        int above = -1;
+
+        if (of_file_identity(fd, &seen, &ignored) != ONEFOLD_OK ||
+            (depth > 0 && of_identity_is_same_file(&seen, &last))) {
+            break; /* the root is its own parent */
+        }
+        found = of_identity_is_same_file(&seen, wanted);
+        last = seen;
+        if (found || of_file_open_folder(fd, "..", &above, &ignored) != ONEFOLD_OK) {
+            break;
+        }
+        of_file_close(&fd);
+        fd = above;
+    }
+    of_file_close(&fd);
+    return found;
+}
+
+static onefold_status refuse_input(const struct of_target *target, const char *how,
+                                   const struct of_checkpoint *input, onefold_error *err)
+{
+    return of_err_set(err, "target-is-input", "%s %s the input %s",
+                      of_str_escape(of_str_from(target->path)).text, how,
+                      of_str_escape(of_str_from(input->path)).text);
+}
+
+struct shard_search {
+    const struct of_checkpoint *input;
+    int folder_fd;
+    bool found;
+};
+
+static bool is_shard(void *context, const char *name)
+{
+    struct shard_search *search = context;
+    struct of_identity seen;
+    enum of_file_kind kind;
+
+    if (!of_file_probe(search->folder_fd, name, &kind, &seen) || kind != OF_FILE_REGULAR) {
+        return true;
+    }
+    for (uint32_t i = 0; i < search->input->shard_count && !search->found; i++) {
+        search->found = of_identity_is_same_file(&seen, &search->input->shards[i].identity);
+    }
+    return !search->found;
+}
+
+/* Shards of a cache snapshot are links: the folder with the bytes themselves is another one. */
+static bool holds_shard(const struct of_target *target, const struct of_checkpoint *input)
+{
+    struct shard_search search = {.input = input, .folder_fd = -1};
+    onefold_error ignored;
+
+    if (of_file_open_folder(target->parent_fd, target->name, &search.folder_fd, &ignored) !=
+        ONEFOLD_OK) {
+        return false;
+    }
+    if (of_file_list(search.folder_fd, is_shard, &search, &ignored) != ONEFOLD_OK) {
+        search.found = true; /* what cannot be looked at is not replaced */
+    }
+    of_file_close(&search.folder_fd);
+    return search.found;
+}
+
+static onefold_status check_input(const struct of_target *target,
+                                  const struct of_identity *target_id,
+                                  const struct of_checkpoint *input, onefold_error *err)
+{
+    struct of_identity folder;
+
+    if (target_id != NULL) {
+        if (is_at_or_above(input->folder_fd, target_id)) {
+            return refuse_input(target, "is or contains", input, err);
+        }
+        if (holds_shard(target, input)) {
+            return refuse_input(target, "holds files of", input, err);
+        }
+    }
+    /* An input that is one file may well lie beside the output. */
+    if (!input->is_file) {
+        OF_TRY(of_file_identity(input->folder_fd, &folder, err));
+        if (is_at_or_above(target->parent_fd, &folder)) {
+            return refuse_input(target, "lies in", input, err);
+        }
+    }
+    return ONEFOLD_OK;
+}
+
+onefold_status of_target_check(const struct of_target *target, const struct of_plan *plan,
+                               bool force, onefold_error *err)
+{
+    struct of_identity seen;
+    struct of_identity stage;
+    enum of_file_kind kind = OF_FILE_FOLDER;
+    enum of_file_kind stage_kind;
+    const bool exists = of_file_probe(target->parent_fd, target->name, &kind, &seen);
+
+    if (of_file_probe(target->parent_fd, target->stage_name, &stage_kind, &stage)) {
+        for (uint32_t i = 0; i < input_count_all(plan); i++) {
+            if (is_at_or_above(plan->inputs[i].checkpoint->folder_fd, &stage)) {
+                return refuse_input(target, "would be staged over", plan->inputs[i].checkpoint,
+                                    err);
+            }
+        }
+    }
+    for (uint32_t i = 0; i < input_count_all(plan); i++) {
+        OF_TRY(check_input(target, exists ? &seen : NULL, plan->inputs[i].checkpoint, err));
+    }
+    if (exists && kind != OF_FILE_FOLDER) {
+        of_err_set(err, "target-exists", "%s: exists and is not a folder",
+                   of_str_escape(of_str_from(target->path)).text);
+    } else if (exists && !force) {
+        of_err_set(err, "target-exists", "%s: exists already",
+                   of_str_escape(of_str_from(target->path)).text);
+    } else {
+        return ONEFOLD_OK;
+    }
+    err->state = ONEFOLD_STATE_SAME;
+    return err->status;
+}
+
+/* What the run will write, at most. */
+static uint64_t needed_bytes(const struct of_plan *plan)
+{
+    uint64_t bytes = plan->write_bytes + plan->grain_count * sizeof(struct of_digest) + OF_MIB;
+
+    for (uint32_t i = 0; i < plan->side.count; i++) {
+        bytes += plan->side.files[i].size_bytes;
+    }
+    for (uint32_t i = 0; i < plan->step_count; i++) {
+        /* Once in the manifest, once in the index, the shape in the first. */
+        bytes += MANIFEST_ENTRY_BYTES + 2 * plan->tensors[i].name.length;
+    }
+    return bytes;
+}
+
+onefold_status of_target_check_space(const struct of_target *target, const struct of_plan *plan,
+                                     struct of_report *report, onefold_error *err)
+{
+    const uint64_t needed = needed_bytes(plan);
+    const uint64_t files = (uint64_t)plan->output.shard_count + plan->side.count + OTHER_FILES;
+    const struct of_shown shown = of_str_escape(of_str_from(target->path));
+    struct of_space space;
+
+    OF_TRY(of_file_space(target->parent_fd, &space, err));
+    if (space.available_bytes < needed) {
+        return of_err_set(err, "space-before", "%s: %llu bytes are needed, %llu are available",
+                          shown.text, (unsigned long long)needed,
+                          (unsigned long long)space.available_bytes);
+    }
+    if (space.available_inodes < files) {
+        return of_err_set(err, "space-inodes", "%s: %llu files are needed, room is for %llu",
+                          shown.text, (unsigned long long)files,
+                          (unsigned long long)space.available_inodes);
+    }
+    if (space.is_memory) {
+        of_report_warning(report, "target-tmpfs", shown.text,
+                          "the target is on %s: its files are kept in memory", space.type_name);
+    }
+    if (space.is_network) {
+        of_report_note(report, "target-network", shown.text,
+                       "the target is on a network file system (%s)", space.type_name);
+    }
+    return ONEFOLD_OK;
+}
+
+void of_target_finish(struct of_target *target)
+{
+    of_file_close(&target->parent_fd);
+}

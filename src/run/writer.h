@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A small file of the output, written from front to back through the page cache, hashed on the way,
+ * synced at the end. */
+#ifndef OF_RUN_WRITER_H
+#define OF_RUN_WRITER_H
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "base/hash.h"
+#include "run/hasher.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A finished file of the output. */
+struct of_out_file {
+    const char *name;
+    uint64_t size_bytes;
+    struct of_file_hashes hashes; /* those that the run makes */
+};
+
+struct of_writer {
+    int folder;
+    uint32_t sums;          /* OF_SUM_* */
+    struct of_hash *sha256; /* NULL where not wanted */
+    struct of_hash *xxh128;
+    char *buffer;
+    uint64_t buffered_bytes;
+    /* The file being written. */
+    const char *name;
+    int fd; /* -1 = none */
+    uint64_t size_bytes;
+};
+
+/* One writer serves any number of files, one after the other. Ids: memory. */
+OF_NODISCARD onefold_status of_writer_init(struct of_writer *writer, int folder, uint32_t sums,
+                                           onefold_error *err);
+/* `name` must stay valid until end. Ids: output-io, space-run. */
+OF_NODISCARD onefold_status of_writer_begin(struct of_writer *writer, const char *name,
+                                            onefold_error *err);
+/* Allocates nothing. */
+OF_NODISCARD onefold_status of_writer_add(struct of_writer *writer, const void *data,
+                                          uint64_t length, onefold_error *err);
+/* Syncs and closes. Ids: output-sync and the above. */
+OF_NODISCARD onefold_status of_writer_end(struct of_writer *writer, struct of_out_file *ret_file,
+                                          onefold_error *err);
+void of_writer_finish(struct of_writer *writer);
+
+#endif
