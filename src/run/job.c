@@ -442,3 +442,10 @@ void of_job_work(void *context, void *item, void *scratch)
         out_at += step_bytes(&view);
     }
 }
+
+void of_job_done(void *context)
+{
+    const struct of_job_context *job = context;
+
+    of_io_wake(job->io);
+}

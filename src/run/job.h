@@ -14,6 +14,7 @@
 struct of_job_context {
     const struct of_plan *plan;
     const struct of_kern *kern;
+    struct of_io *io; /* to wake the control thread */
 };
 
 /* One worker's blocks; the plan's scratch_bytes must hold it. */
@@ -25,5 +26,7 @@ struct of_job_scratch {
 
 /* Works off the slot's round. Shaped as an of_crew_work_fn. */
 void of_job_work(void *context, void *slot, void *scratch);
+/* A worked-off slot is on its way back: wakes the control thread. Shaped as an of_crew_done_fn. */
+void of_job_done(void *context);
 
 #endif

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The loop of the control thread. It alone changes slots: what came back from the disk, the workers
+ * and the hash thread is noted first, then every slot is moved as far as it can go, then the loop
+ * sleeps in reap until something else comes back.
+ *
+ * After an error no visit is fed any more. Visits before the failed one still finish their work,
+ * because one of them may fail too: the lowest one is reported, so that the same input gives the
+ * same message whatever the threads did. Visits after it are given up as soon as nothing of theirs
+ * is in flight.
+ */
+#include "run/loop.h"
+
+#include "base/check.h"
+#include "base/num.h"
+#include "run/feed.h"
+
+#include <errno.h>
+
+/* ---- Failure ---- */
+
+static void fail(struct of_run *run, uint64_t visit_number, const onefold_error *error)
+{
+    if (visit_number < run->failed_visit) {
+        run->failed_visit = visit_number;
+        run->error = *error;
+    }
+}
+
+static bool is_stopping(const struct of_run *run)
+{
+    return run->cancelled || run->failed_visit != UINT64_MAX;
+}
+
+/* Nothing more is done for this visit. */
+static bool is_given_up(const struct of_run *run, const struct of_slot *slot)
+{
+    return run->cancelled || slot->visit.number >= run->failed_visit;
+}
+
+static void free_slot(struct of_run *run, struct of_slot *slot)
+{
+    onefold_error ignored;
+
+    /* Whatever was lost under the visit does not matter when its result is thrown away; a visit
+     * that succeeded has given its areas back long ago. */
+    if (of_feed_release(slot, run->plan, &run->io, true, &ignored) != ONEFOLD_OK) {
+        of_assert(is_stopping(run));
+    }
+    of_slot_enter(slot, OF_SLOT_FREE);
+    run->busy_count--;
+}
+
+/* ---- What came back ---- */
+
+static void note_read(struct of_run *run, struct of_slot *slot, struct of_area *area)
+{
+    onefold_error error;
+
+    of_err_clear(&error);
+    if (of_feed_complete(slot, area, &run->source, &run->io, &error) != ONEFOLD_OK) {
+        fail(run, slot->visit.number, &error);
+    }
+}
+
+static const char *write_error_id(int result_errno)
+{
+    switch (result_errno) {
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+        return "space-run";
+    case EROFS:
+    case ENODEV:
+    case ENXIO:
+    case ESTALE:
+        return "output-gone";
+    case ETIMEDOUT:
+        return "io-stuck";
+    default:
+        return "output-io";
+    }
+}
+
+/* The bytes of the visit are in the file: the sink may now complete the shard. */
+static void note_written(struct of_run *run, struct of_slot *slot)
+{
+    const struct of_visit *visit = &slot->visit;
+    onefold_error error;
+
+    slot->write_pending = false;
+    of_err_clear(&error);
+    if (is_stopping(run)) {
+        return; /* no sync for a file that will be removed */
+    }
+    if (of_sink_end_write(&run->sink, visit->out_shard, visit->out_offset, visit->out_bytes,
+                          &error) != ONEFOLD_OK) {
+        fail(run, visit->number, &error);
+    }
+}
+
+static void note_write(struct of_run *run, struct of_slot *slot)
+{
+    const struct of_io_req *req = &slot->write;
+    onefold_error error;
+
+    if (req->result_errno == 0) {
+        note_written(run, slot);
+        return;
+    }
+    slot->write_pending = false;
+    of_err_set_sys(
+        &error, write_error_id(req->result_errno), req->result_errno,
+        "%s: cannot write bytes %llu to %llu", run->plan->output.shards[slot->visit.out_shard].name,
+        (unsigned long long)req->offset, (unsigned long long)(req->offset + req->length));
+    fail(run, slot->visit.number, &error);
+}
+
+static void reap(struct of_run *run, bool wait)
+{
+    struct of_io_req *req = of_io_reap(&run->io, wait);
+
+    while (req != NULL) {
+        struct of_io_req *next = req->next;
+        struct of_slot *slot = req->owner;
+
+        if (req->kind == OF_IO_WRITE) {
+            note_write(run, slot);
+        } else {
+            /* The request is the first member of its area. */
+            note_read(run, slot, (struct of_area *)(void *)req);
+        }
+        of_meter_moved(&run->meter);
+        req = next;
+    }
+}
+
+static void note_worked(struct of_run *run, struct of_slot *slot)
+{
+    onefold_error lost;
+
+    of_err_clear(&lost);
+    /* Bytes that vanished under the worker explain whatever it found in them. */
+    if (of_feed_release(slot, run->plan, &run->io, slot->is_last_round, &lost) != ONEFOLD_OK) {
+        slot->error = lost;
+    }
+    if (slot->error.status != ONEFOLD_OK) {
+        fail(run, slot->visit.number, &slot->error);
+    }
+    if (is_given_up(run, slot)) {
+        free_slot(run, slot);
+    } else if (slot->is_last_round) {
+        of_slot_enter(slot, OF_SLOT_DONE);
+    } else {
+        of_feed_next_round(slot, run->plan);
+    }
+}
+
+/* Returns whether anything came back. */
+static bool take_back(struct of_run *run)
+{
+    struct of_slot *slot;
+    bool any = false;
+
+    while ((slot = of_crew_take(&run->crew)) != NULL) {
+        note_worked(run, slot);
+        any = true;
+    }
+    while (run->plan->sums != 0 && (slot = of_hasher_take(&run->hasher)) != NULL) {
+        slot->hash_pending = false;
+        any = true;
+    }
+    return any;
+}
+
+/* ---- Moving slots ---- */
+
+static bool move_free(struct of_run *run, struct of_slot *slot)
+{
+    if (is_stopping(run) || run->next_visit == run->plan->visit_count) {
+        return false;
+    }
+    of_feed_begin(slot, run->plan, run->next_visit);
+    run->next_visit++;
+    run->busy_count++;
+    return true;
+}
+
+static bool move_reading(struct of_run *run, struct of_slot *slot)
+{
+    const uint32_t unissued = slot->unissued_count;
+    onefold_error error;
+
+    if (is_given_up(run, slot)) {
+        if (slot->pending_count > 0) {
+            return false;
+        }
+        free_slot(run, slot);
+        return true;
+    }
+    of_err_clear(&error);
+    if (unissued > 0 && of_feed_issue(slot, &run->source, &run->io, &error) != ONEFOLD_OK) {
+        fail(run, slot->visit.number, &error);
+        return true;
+    }
+    if (slot->pending_count == 0 && slot->unissued_count == 0) {
+        of_slot_enter(slot, OF_SLOT_READY);
+        of_slot_enter(slot, OF_SLOT_WORKING);
+        of_crew_give(&run->crew, slot);
+        return true;
+    }
+    return slot->unissued_count != unissued;
+}
+
+static bool move_done(struct of_run *run, struct of_slot *slot)
+{
+    const struct of_visit *visit = &slot->visit;
+    onefold_error error;
+
+    if (is_stopping(run)) {
+        free_slot(run, slot);
+        return true;
+    }
+    if (run->io.in_flight == run->io.depth) {
+        return false;
+    }
+    of_err_clear(&error);
+    of_slot_enter(slot, OF_SLOT_LEAVING);
+    if (of_sink_begin_write(&run->sink, visit->out_shard, visit->out_offset, slot->out,
+                            visit->out_bytes, &slot->write, &error) != ONEFOLD_OK) {
+        fail(run, visit->number, &error);
+        return true;
+    }
+    slot->write_pending = true;
+    if (slot->write.length == 0) {
+        note_written(run, slot);
+        return true;
+    }
+    slot->write.owner = slot;
+    of_io_submit(&run->io, &slot->write);
+    return true;
+}
+
+static bool move_leaving(struct of_run *run, struct of_slot *slot)
+{
+    onefold_error error;
+
+    if (!slot->retired && !is_stopping(run) && slot->visit.number == run->retire.next_visit) {
+        of_err_clear(&error);
+        slot->retired = true;
+        if (of_retire_visit(&run->retire, slot, &error) != ONEFOLD_OK) {
+            fail(run, slot->visit.number, &error);
+        } else if (run->plan->sums != 0) {
+            slot->hash_pending = true;
+            of_hasher_give(&run->hasher, slot);
+        }
+        return true;
+    }
+    if (slot->write_pending || slot->hash_pending || (!slot->retired && !is_stopping(run))) {
+        return false;
+    }
+    free_slot(run, slot);
+    return true;
+}
+
+/* Moves every slot one step; returns whether any moved. */
+static bool move_slots(struct of_run *run)
+{
+    bool any = false;
+
+    for (uint32_t i = 0; i < run->slot_count; i++) {
+        struct of_slot *slot = &run->slots[i];
+
+        switch (slot->state) {
+        case OF_SLOT_FREE:
+            any = move_free(run, slot) || any;
+            break;
+        case OF_SLOT_READING:
+            any = move_reading(run, slot) || any;
+            break;
+        case OF_SLOT_DONE:
+            any = move_done(run, slot) || any;
+            break;
+        case OF_SLOT_LEAVING:
+            any = move_leaving(run, slot) || any;
+            break;
+        case OF_SLOT_READY:
+        case OF_SLOT_WORKING:
+            break;
+        }
+    }
+    return any;
+}
+
+/* ---- The loop ---- */
+
+/* File of the oldest visit that waits for the disk, or NULL. */
+static const char *find_waiting(struct of_run *run)
+{
+    const struct of_plan *plan = run->plan;
+    const struct of_slot *oldest = NULL;
+
+    for (uint32_t i = 0; i < run->slot_count; i++) {
+        const struct of_slot *slot = &run->slots[i];
+        const bool waits = (slot->state == OF_SLOT_READING && slot->pending_count > 0) ||
+                           (slot->state == OF_SLOT_LEAVING && slot->write_pending);
+
+        if (waits && (oldest == NULL || slot->visit.number < oldest->visit.number)) {
+            oldest = slot;
+        }
+    }
+    if (oldest == NULL) {
+        return NULL;
+    }
+    if (oldest->state == OF_SLOT_LEAVING) {
+        return plan->output.shards[oldest->visit.out_shard].name;
+    }
+    for (uint32_t i = 0; i <= oldest->area_count; i++) {
+        const struct of_area *area = &oldest->areas[i];
+
+        if (area->wanted && area->issued && area->data == NULL) {
+            struct of_range range;
+
+            of_plan_visit_range(plan, &oldest->visit, area->input, &range);
+            run->waiting_for =
+                of_checkpoint_shard_path(plan->inputs[area->input].checkpoint, range.shard);
+            return run->waiting_for.text;
+        }
+    }
+    return NULL;
+}
+
+static void look_around(struct of_run *run)
+{
+    const volatile sig_atomic_t *cancel = run->options->cancel;
+    const char *waiting_for = of_meter_is_stuck(&run->meter) ? find_waiting(run) : NULL;
+
+    if (cancel != NULL && *cancel != 0) {
+        run->cancelled = true;
+    }
+    of_meter_show(&run->meter, run->io.read_bytes + run->io.written_bytes, waiting_for, false);
+}
+
+onefold_status of_loop(struct of_run *run, onefold_error *err)
+{
+    run->failed_visit = UINT64_MAX;
+    for (;;) {
+        bool moved;
+
+        look_around(run);
+        moved = take_back(run);
+        moved = move_slots(run) || moved;
+        if (run->busy_count == 0 &&
+            (is_stopping(run) || run->next_visit == run->plan->visit_count)) {
+            break;
+        }
+        reap(run, !moved);
+    }
+    if (run->failed_visit != UINT64_MAX && !run->cancelled) {
+        *err = run->error;
+        return err->status;
+    }
+    if (run->cancelled) {
+        return of_err_set(err, "cancelled", "stopped after %llu of %llu tiles",
+                          (unsigned long long)run->retire.next_visit,
+                          (unsigned long long)run->plan->visit_count);
+    }
+    of_assert(run->retire.next_visit == run->plan->visit_count);
+    return ONEFOLD_OK;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Everything of one run, and its loop. Only run.c makes one; loop.c moves it. */
+#ifndef OF_RUN_LOOP_H
+#define OF_RUN_LOOP_H
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "plan/plan.h"
+#include "run/hasher.h"
+#include "run/job.h"
+#include "run/outputs.h"
+#include "run/retire.h"
+#include "run/run.h"
+#include "run/sink.h"
+#include "run/slot.h"
+#include "run/source.h"
+#include "run/stage.h"
+#include "run/stats.h"
+#include "run/target.h"
+#include "sys/crew.h"
+#include "sys/io.h"
+#include "sys/pool.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* One of each; nothing is global. */
+struct of_run {
+    const struct of_plan *plan;
+    const struct of_run_options *options;
+    struct of_arena arena;
+    struct of_target target;
+    struct of_stage stage;
+    struct of_sink sink;
+    struct of_outputs outputs;
+    struct of_retire retire;
+    struct of_hasher hasher;
+    struct of_source source;
+    struct of_pool pool;
+    struct of_io io;
+    struct of_crew crew;
+    struct of_ticker ticker;
+    struct of_meter meter;
+    struct of_kern kern;
+    struct of_job_context job;
+    struct of_slot *slots;
+    uint32_t slot_count;
+    bool has_io;
+    bool has_crew;
+
+    /* The loop's. */
+    uint64_t next_visit; /* to be fed */
+    uint32_t busy_count; /* slots that are not FREE */
+    bool cancelled;
+    uint64_t failed_visit; /* lowest visit that failed; UINT64_MAX = none */
+    onefold_error error;   /* its error */
+    struct of_shown waiting_for;
+};
+
+/* Runs all visits. On failure everything in flight has come back and every slot is FREE. */
+OF_NODISCARD onefold_status of_loop(struct of_run *run, onefold_error *err);
+
+#endif

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A run: from a plan to a folder. Read this file first; it sets the stage and clears it, the rest
+ * of the floor is:
+ *
+ *   target   the path asked for; what speaks against it          before anything is written
+ *   stage    OUT.onefold-partial: lock, take over, commit
+ *   outputs  side files, index, recipe, card | manifest, lists   before | after the tensors
+ *   writer   one small file: buffer, hash, sync
+ *
+ *   loop     the control thread: what came back, then every slot one step further
+ *   slot     buffers and state of one visit                      FREE READING WORKING DONE LEAVING
+ *   feed     next round of a slot, its reads
+ *   source   descriptors of the input shards
+ *   job      worker side: unpack, fold, finish, pack, leaves
+ *   sink     output shards: created at full size, written at final offsets, synced when complete
+ *   retire   visits in plan order: leaves, tensor digests, counts
+ *   hasher   hash thread: whole-file sums, straight from the slots
+ *   stats    progress, and the thread that wakes the loop
+ *
+ *   verify, scan, sum_file                                       reading outputs back
+ *
+ * In order: look at the target; lock the staging folder; create and reserve every shard, copy the
+ * side files (memory for these is given back before the tiles get theirs); then pool, backend and
+ * threads; the loop, during which nothing allocates; threads end; inputs are looked at again;
+ * manifest and lists; commit. Whatever fails on the way, the staging folder is removed and no
+ * folder of the output's name appears.
+ */
+#include "run/run.h"
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/num.h"
+#include "run/loop.h"
+#include "sys/clock.h"
+#include "sys/host.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Requests in flight at most; more does not make any disk faster. */
+enum { IO_DEPTH_MAX = 256 };
+/* Of the f32 blocks in a worker's scratch. */
+enum { SCRATCH_ALIGN = 64 };
+
+/* ---- Before the tensors ---- */
+
+static onefold_status prepare(struct of_run *run, onefold_error *err)
+{
+    const struct of_plan *plan = run->plan;
+    const struct of_run_options *options = run->options;
+    const struct of_stage_options stage_options = {
+        .wait_ns = OF_STAGE_WAIT_NS, .report = options->report, .cancel = options->cancel};
+
+    OF_TRY(of_target_open(&run->target, options->output_path, &run->arena, err));
+    OF_TRY(of_target_check(&run->target, plan, options->force, err));
+    OF_TRY(of_stage_open(&run->stage, &run->target, plan, &stage_options, err));
+    /* The run we may have waited for could have made the target. */
+    OF_TRY(of_target_check(&run->target, plan, options->force, err));
+    OF_TRY(of_target_check_space(&run->target, plan, options->report, err));
+    OF_TRY(of_sink_init(&run->sink, plan, run->stage.folder_fd, &run->arena, err));
+    OF_TRY(of_hasher_init(&run->hasher, plan, &run->arena, err));
+    OF_TRY(of_sink_create(&run->sink, of_hasher_header, &run->hasher, err));
+    OF_TRY(of_outputs_init(&run->outputs, plan, run->stage.folder_fd, options->report, &run->arena,
+                           err));
+    OF_TRY(of_outputs_early(&run->outputs, err));
+    return of_retire_init(&run->retire, plan, &run->outputs.leaves, options->report, &run->arena,
+                          err);
+}
+
+/* ---- Buffers, backend, threads ---- */
+
+static onefold_status make_slots(struct of_run *run, onefold_error *err)
+{
+    const struct of_plan *plan = run->plan;
+    uint64_t leaf_count_max = 1;
+    uint32_t step_count_max = 1;
+
+    for (uint32_t i = 0; i < plan->unit_count; i++) {
+        struct of_visit visit;
+
+        if (plan->units[i].first_visit == plan->visit_count) {
+            continue; /* nothing but empty tensors */
+        }
+        /* The first visit of a unit is its largest. */
+        of_plan_visit(plan, plan->units[i].first_visit, &visit);
+        leaf_count_max = of_num_max(leaf_count_max, visit.grain_count);
+        step_count_max = (uint32_t)of_num_max(step_count_max, visit.step_count);
+    }
+    run->slots = OF_ARENA_NEW(&run->arena, struct of_slot, plan->how.slot_count);
+    if (run->slots == NULL) {
+        return of_err_set(err, "memory", "no memory for the slots of the run");
+    }
+    for (uint32_t i = 0; i < plan->how.slot_count; i++) {
+        OF_TRY(of_slot_init(&run->slots[i], i, &plan->how, run->pool.data, (uint32_t)leaf_count_max,
+                            step_count_max, &run->arena, err));
+        run->slot_count++;
+    }
+    return ONEFOLD_OK;
+}
+
+/* Of one worker, so that the next one's starts aligned. */
+static uint64_t scratch_bytes(const struct of_how *how)
+{
+    return of_num_align_up(of_num_max(how->scratch_bytes, sizeof(struct of_job_scratch)),
+                           SCRATCH_ALIGN);
+}
+
+static onefold_status start_io(struct of_run *run, onefold_error *err)
+{
+    const struct of_how *how = &run->plan->how;
+    struct of_io_options io_options = {.pool = run->pool.data, .pool_bytes = run->pool.size_bytes};
+    const uint64_t depth = (uint64_t)how->slot_count * (how->area_count + 2);
+    onefold_error fallback;
+
+    io_options.depth = (uint32_t)of_num_min(of_num_max(depth, 8), IO_DEPTH_MAX);
+    of_err_clear(&fallback);
+    if (run->options->backend != NULL) {
+        OF_TRY(of_io_init_with(&run->io, run->options->backend, &io_options, err));
+    } else {
+        OF_TRY(of_io_init(&run->io, how->io_name, &io_options, &fallback, err));
+    }
+    run->has_io = true;
+    if (fallback.status != ONEFOLD_OK) {
+        of_report_note(run->options->report, "io-fallback", NULL, "%s", fallback.message);
+    }
+    return ONEFOLD_OK;
+}
+
+static onefold_status start_threads(struct of_run *run, onefold_error *err)
+{
+    const struct of_how *how = &run->plan->how;
+    const uint64_t slots_bytes = (uint64_t)how->slot_count * how->slot_bytes;
+    const struct of_crew_options crew_options = {.worker_count = how->worker_count,
+                                                 .item_count = how->slot_count,
+                                                 .work = of_job_work,
+                                                 .done = of_job_done,
+                                                 .context = &run->job,
+                                                 .scratch = run->pool.data + slots_bytes,
+                                                 .scratch_bytes = scratch_bytes(how)};
+
+    run->job = (struct of_job_context){.plan = run->plan, .kern = &run->kern, .io = &run->io};
+    OF_TRY(of_crew_init(&run->crew, &crew_options, err));
+    run->has_crew = true;
+    if (run->crew.thread_count < how->worker_count) {
+        of_report_note(run->options->report, "threads-fewer", NULL,
+                       "%u of %u worker threads could be had", run->crew.thread_count,
+                       how->worker_count);
+    }
+    if (run->plan->sums != 0) {
+        OF_TRY(of_hasher_start(&run->hasher, &run->io, how->slot_count, err));
+    }
+    return of_ticker_start(&run->ticker, &run->io,
+                           run->options->progress != NULL || run->options->cancel != NULL, err);
+}
+
+static onefold_status start(struct of_run *run, onefold_error *err)
+{
+    const struct of_plan *plan = run->plan;
+    const struct of_how *how = &plan->how;
+    const char *isa = of_kern_init(&run->kern, run->options->cpu_cap);
+    bool is_mapping;
+
+    if (isa == NULL) {
+        return of_err_set(err, "argument", "\"%s\" is no instruction set of this program",
+                          of_str_escape(of_str_from(run->options->cpu_cap)).text);
+    }
+    OF_TRY(of_pool_init(
+        &run->pool,
+        (uint64_t)how->slot_count * how->slot_bytes + how->worker_count * scratch_bytes(how), err));
+    OF_TRY(make_slots(run, err));
+    OF_TRY(start_io(run, err));
+    is_mapping = strcmp(run->io.backend->name, "mmap") == 0;
+    OF_TRY(of_source_init(&run->source, plan, is_mapping, &run->arena, err));
+    return start_threads(run, err);
+}
+
+/* Ends threads and gives the tiles' memory back; nothing is in flight any more. */
+static void stop(struct of_run *run, struct of_run_stats *stats)
+{
+    of_ticker_stop(&run->ticker);
+    if (run->has_crew) {
+        of_crew_finish(&run->crew);
+        stats->worker_idle_ns = run->crew.idle_ns;
+        run->has_crew = false;
+    }
+    of_hasher_stop(&run->hasher);
+    stats->hash_busy_ns = run->hasher.busy_ns;
+    if (run->has_io) {
+        stats->read_bytes = run->io.read_bytes;
+        stats->io_wait_ns = run->io.wait_ns;
+        (void)snprintf(stats->io_name, sizeof(stats->io_name), "%s", run->io.backend->name);
+        of_io_finish(&run->io);
+        run->has_io = false;
+    }
+    stats->written_bytes = run->sink.written_bytes;
+    stats->direct_in = run->source.used_direct;
+    stats->direct_out = run->sink.align > 1;
+    stats->huge_pages = run->pool.huge;
+    of_pool_finish(&run->pool);
+}
+
+/* ---- After the tensors ---- */
+
+static onefold_status publish(struct of_run *run, onefold_error *err)
+{
+    OF_TRY(of_source_check_unchanged(&run->source, err));
+    OF_TRY(of_sink_sync(&run->sink, err));
+    OF_TRY(of_outputs_late(&run->outputs, &run->retire, &run->hasher, &run->arena, err));
+    if (run->options->cancel != NULL && *run->options->cancel != 0) {
+        return of_err_set(err, "cancelled", "stopped before the output was complete");
+    }
+    return of_stage_commit(&run->stage, run->options->force, run->options->report, err);
+}
+
+static void fill_stats(const struct of_run *run, uint64_t start_ns, struct of_run_stats *stats)
+{
+    struct of_kern scalar;
+    const char *isa = of_kern_init(&scalar, run->options->cpu_cap);
+
+    (void)snprintf(stats->cpu_name, sizeof(stats->cpu_name), "%s", isa);
+    for (uint32_t i = 0; i < run->outputs.file_count; i++) {
+        stats->written_bytes += run->outputs.files[i].size_bytes;
+    }
+    for (uint32_t i = 0; i < run->plan->output.shard_count; i++) {
+        stats->written_bytes -= run->plan->output.shards[i].file_bytes;
+    }
+    stats->wall_ns = of_clock_ns() - start_ns;
+    stats->peak_memory_bytes = of_host_memory_peak();
+    stats->cpu_seconds = of_host_cpu_seconds();
+    stats->tensor_count = run->plan->step_count;
+    stats->checkpoint_digest = run->outputs.checkpoint;
+    stats->plan_hash = run->plan->hash;
+    stats->has_signing_root = run->outputs.has_root;
+    stats->signing_root = run->outputs.root;
+}
+
+static onefold_status carry_out(struct of_run *run, struct of_run_stats *stats, onefold_error *err)
+{
+    onefold_status status = prepare(run, err);
+
+    if (status == ONEFOLD_OK) {
+        of_meter_init(&run->meter, run->options->progress, run->options->progress_context,
+                      run->plan->read_bytes + run->plan->write_bytes);
+        status = start(run, err);
+    }
+    if (status == ONEFOLD_OK) {
+        of_mem_freeze();
+        status = of_loop(run, err);
+        of_mem_thaw();
+        of_meter_show(&run->meter, run->meter.total_bytes, NULL, status == ONEFOLD_OK);
+    }
+    stop(run, stats);
+    return status == ONEFOLD_OK ? publish(run, err) : status;
+}
+
+/* Releases everything, also half-built. Returns what is left on disk. */
+static onefold_state finish(struct of_run *run)
+{
+    onefold_state state;
+
+    of_source_finish(&run->source);
+    of_retire_finish(&run->retire);
+    of_hasher_finish(&run->hasher);
+    of_outputs_finish(&run->outputs);
+    of_sink_finish(&run->sink);
+    state = of_stage_finish(&run->stage);
+    of_target_finish(&run->target);
+    of_arena_finish(&run->arena);
+    return state;
+}
+
+static void begin(struct of_run *run, const struct of_plan *plan,
+                  const struct of_run_options *options)
+{
+    *run = (struct of_run){.plan = plan, .options = options};
+    run->target.parent_fd = -1;
+    run->stage.folder_fd = -1;
+    run->stage.journal_fd = -1;
+    of_arena_init(&run->arena, 0);
+}
+
+onefold_status of_run_check(const struct of_plan *plan, const struct of_run_options *options,
+                            onefold_error *err)
+{
+    struct of_run run;
+    struct of_identity identity;
+    enum of_file_kind kind;
+    onefold_status status;
+
+    begin(&run, plan, options);
+    status = of_target_open(&run.target, options->output_path, &run.arena, err);
+    if (status == ONEFOLD_OK) {
+        status = of_target_check(&run.target, plan, options->force, err);
+    }
+    /* A folder that a killed run left takes room that the run will have; how much is not known. */
+    if (status == ONEFOLD_OK &&
+        !of_file_probe(run.target.parent_fd, run.target.stage_name, &kind, &identity)) {
+        status = of_target_check_space(&run.target, plan, options->report, err);
+    }
+    of_target_finish(&run.target);
+    of_arena_finish(&run.arena);
+    return status;
+}
+
+onefold_status of_run(const struct of_plan *plan, const struct of_run_options *options,
+                      struct of_run_stats *ret_stats, onefold_error *err)
+{
+    const uint64_t start_ns = of_clock_ns();
+    struct of_run_stats stats = {0};
+    struct of_run run;
+    onefold_state state;
+    onefold_status status;
+
+    begin(&run, plan, options);
+    status = carry_out(&run, &stats, err);
+    if (status == ONEFOLD_OK) {
+        fill_stats(&run, start_ns, &stats);
+        *ret_stats = stats;
+    }
+    state = finish(&run);
+    /* What commit and lock say about the state is more exact than what finish sees. */
+    if (status != ONEFOLD_OK && err->state == ONEFOLD_STATE_NONE) {
+        err->state = state;
+    }
+    return status;
+}
