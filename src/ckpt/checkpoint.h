@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Floor 2, `ckpt`: checkpoints as objects; includes base, sys, fmt. This file: open one file, a
- * folder with an index, or a snapshot of the Hugging Face cache; read and check all headers. Nothing
- * stays mapped and no shard stays open.
+ * folder with an index, or a snapshot of the Hugging Face cache; read and check all headers.
+ * Nothing stays mapped and no shard stays open.
  */
 #ifndef OF_CKPT_CHECKPOINT_H
 #define OF_CKPT_CHECKPOINT_H
@@ -18,43 +18,45 @@
 #include <stdint.h>
 
 struct of_shard {
-    const char *name;             /* relative to the folder */
+    const char *name; /* relative to the folder */
     struct of_identity identity;
     uint64_t data_offset;
     struct of_sha256_digest header_sha256; /* of the first data_offset bytes */
 };
 
 struct of_checkpoint {
-    const char *path;      /* as given */
+    const char *path;        /* as given */
     const char *folder_path; /* folder of the shards, for messages and for side files */
     int folder_fd;
-    bool is_file;          /* the path named one .safetensors file */
+    bool is_file; /* the path named one .safetensors file */
     bool has_index;
+    bool no_links; /* as the set said when it was opened */
     struct of_shard *shards;
     uint32_t shard_count;
     const struct of_table *table; /* may be shared with other checkpoints of the same set */
-    struct of_pair *metadata;     /* of the first shard, without __metadata__ of the others unless equal */
+    struct of_pair
+        *metadata; /* of the first shard, without __metadata__ of the others unless equal */
     uint32_t metadata_count;
     bool has_metadata;
 };
 
-/* What several checkpoints opened together share: one arena, and the table of every distinct layout.
- * Shards with the same header bytes are parsed once. */
+/* What several checkpoints opened together share: one arena, and the table of every distinct
+ * layout. Shards with the same header bytes are parsed once. */
 struct of_checkpoint_set {
     struct of_arena *arena;
     struct of_report *report;
-    bool no_links;            /* refuse symbolic links */
-    const char *hf_cache;     /* root of the cache to look Hub ids up in; NULL = from the environment */
+    bool no_links;        /* refuse symbolic links */
+    const char *hf_cache; /* root of the cache to look Hub ids up in; NULL = from the environment */
     /* private */
     struct of_checkpoint **checkpoints;
     uint32_t count;
     uint32_t capacity;
 };
 
-/* Opens `path`; `revision` (may be NULL or empty) selects in the HF cache. A path that is not on disk
- * is looked up there as ORG/NAME; nothing is downloaded, and the message has the `hf download` line.
- * Several findings (missing shards, disagreement of index and shards) are reported, the first 20 and
- * the count. The checkpoint belongs to the set. */
+/* Opens `path`; `revision` (may be NULL or empty) selects in the HF cache. A path that is not on
+ * disk is looked up there as ORG/NAME; nothing is downloaded, and the message has the `hf download`
+ * line. Several findings (missing shards, disagreement of index and shards) are reported, the first
+ * 20 and the count. The checkpoint belongs to the set. */
 OF_NODISCARD onefold_status of_checkpoint_open(struct of_checkpoint_set *set, const char *path,
                                                const char *revision,
                                                struct of_checkpoint **ret_checkpoint,
@@ -72,6 +74,7 @@ OF_NODISCARD onefold_status of_checkpoint_check_unchanged(const struct of_checkp
                                                           onefold_error *err);
 
 /* "folder/name" of a shard, for messages, escaped. */
-struct of_shown of_checkpoint_shard_path(const struct of_checkpoint *checkpoint, uint32_t shard_index);
+struct of_shown of_checkpoint_shard_path(const struct of_checkpoint *checkpoint,
+                                         uint32_t shard_index);
 
 #endif

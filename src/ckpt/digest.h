@@ -4,9 +4,9 @@
  *   leaf        XXH3-128 of the grain's bytes as stored
  *   tensor      XXH3-128 of "onefold-tensor-1" (16 bytes), dtype name padded with NUL to 16 bytes,
  *               rank as u32, dimensions as u64 each, then the leaves in order, 16 bytes each
- *   checkpoint  XXH3-128 of "onefold-chkpnt-1" (16 bytes), number of tensors as u64, then per tensor
- *               in order of names (bytes): length of the name as u32, the name, the tensor digest
- * Numbers are little-endian, digests canonical (high 64 bits first). The tags keep the levels apart.
+ *   checkpoint  XXH3-128 of "onefold-chkpnt-1" (16 bytes), number of tensors as u64, then per
+ * tensor in order of names (bytes): length of the name as u32, the name, the tensor digest Numbers
+ * are little-endian, digests canonical (high 64 bits first). The tags keep the levels apart.
  */
 #ifndef OF_CKPT_DIGEST_H
 #define OF_CKPT_DIGEST_H

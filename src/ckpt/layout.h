@@ -11,28 +11,28 @@
 #include <stdint.h>
 
 struct of_out_shard {
-    const char *name;         /* model.safetensors, or model-00001-of-00003.safetensors */
-    uint32_t first_tensor;    /* tensors of the shard are one run of the sorted array */
+    const char *name;      /* model.safetensors, or model-00001-of-00003.safetensors */
+    uint32_t first_tensor; /* tensors of the shard are one run of the sorted array */
     uint32_t tensor_count;
-    uint64_t header_bytes;    /* 8 + JSON + padding = where the data starts */
+    uint64_t header_bytes; /* 8 + JSON + padding = where the data starts */
     uint64_t file_bytes;
 };
 
 struct of_out_layout {
     struct of_out_shard *shards;
     uint32_t shard_count;
-    uint64_t total_bytes;     /* of tensor data */
+    uint64_t total_bytes;           /* of tensor data */
     const struct of_pair *metadata; /* sorted by key */
     uint32_t metadata_count;
 };
 
 /*
- * `tensors` come in the order of the base (else the first model). Greedy filling: a tensor that does
- * not fit starts the next shard, one larger than the limit has a shard of its own, 0 means one file; a
- * header that would pass OF_ST_HEADER_BYTES_WRITTEN_MAX starts another. Within a shard wider types
- * come first (stable), so that every tensor is aligned to its element. Sorts `tensors` accordingly and
- * sets shard_index and offset (from the start of the file) of each; `order[i]` receives the old index
- * of the tensor now at i.
+ * `tensors` come in the order of the base (else the first model). Greedy filling: a tensor that
+ * does not fit starts the next shard, one larger than the limit has a shard of its own, 0 means one
+ * file; a header that would pass OF_ST_HEADER_BYTES_WRITTEN_MAX starts another. Within a shard
+ * wider types come first (stable), so that every tensor is aligned to its element. Sorts `tensors`
+ * accordingly and sets shard_index and offset (from the start of the file) of each; `order[i]`
+ * receives the old index of the tensor now at i.
  */
 OF_NODISCARD onefold_status of_layout_make(struct of_tensor *tensors, uint32_t tensor_count,
                                            uint64_t shard_bytes_max, const struct of_pair *metadata,

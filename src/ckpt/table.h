@@ -10,7 +10,7 @@ struct of_table {
     struct of_tensor *tensors; /* by shard, then offset */
     uint32_t tensor_count;
     struct of_map names;
-    uint64_t byte_count;       /* of all tensor data */
+    uint64_t byte_count; /* of all tensor data */
 };
 
 /* Index of the tensor of that name, or OF_MAP_NONE. */
@@ -20,8 +20,8 @@ uint32_t of_table_find(const struct of_table *table, struct of_str name);
 bool of_table_equal(const struct of_table *a, const struct of_table *b);
 
 /*
- * A name split at dots: the first component of digits only, with a component before and after it, is
- * the layer number; before it the stack, after it the role. A name without one is loose.
+ * A name split at dots: the first component of digits only, with a component before and after it,
+ * is the layer number; before it the stack, after it the role. A name without one is loose.
  */
 struct of_name_parts {
     bool is_layer;

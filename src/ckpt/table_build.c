@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tables of many inputs. Fine-tunes of one base have the same names and mostly the same layout, so
+ * a name is kept once for all tables, and a table that equals an earlier one is dropped again: what
+ * a hundred inputs cost then is a hundred paths.
+ */
+#include "ckpt/table_build.h"
+
+#include "base/limits.h"
+#include "base/num.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* Tables that are asked for a name: inputs of one merge agree on names, or the merge is refused. */
+enum { KNOWN_TABLES_MAX = 4 };
+/* An arena's limit of 0 means none, and every arena has a first chunk of this size. */
+#define LIMIT_LEAST UINT64_C(8192)
+
+uint64_t of_table_build_limit(const struct of_checkpoint_set *set)
+{
+    uint64_t limit = set->arena->limit_bytes;
+    uint64_t used = set->arena->used_bytes;
+
+    if (limit == 0) {
+        return 0;
+    }
+    return of_num_max(LIMIT_LEAST, limit - of_num_min(used, limit));
+}
+
+static onefold_status too_large(uint64_t tensor_count, onefold_error *err)
+{
+    return of_err_set(err, "memory-header",
+                      "the records of %" PRIu64 " tensors do not fit the memory bound; they need "
+                      "about %" PRIu64 " MiB",
+                      tensor_count,
+                      of_num_div_ceil(tensor_count * (sizeof(struct of_tensor) + 96), OF_MIB));
+}
+
+void of_table_build_init(struct of_table_build *build, const struct of_checkpoint_set *set)
+{
+    *build = (struct of_table_build){.set = set};
+    of_arena_init(&build->names, of_table_build_limit(set));
+}
+
+void of_table_build_finish(struct of_table_build *build)
+{
+    of_arena_finish(&build->names);
+    of_mem_free(build->tensors);
+    build->tensors = NULL;
+}
+
+/* The tensor of that name in one of the first tables of the set, or NULL. */
+static const struct of_tensor *find_known(const struct of_checkpoint_set *set, struct of_str name)
+{
+    const struct of_table *last = NULL;
+    uint32_t looked = 0;
+
+    for (uint32_t i = 0; i < set->count && looked < KNOWN_TABLES_MAX; i++) {
+        const struct of_table *table = set->checkpoints[i]->table;
+        uint32_t index;
+
+        /* Checkpoints that share a table mostly stand together. */
+        if (table == last) {
+            continue;
+        }
+        last = table;
+        looked++;
+        index = of_table_find(table, name);
+        if (index != OF_MAP_NONE) {
+            return &table->tensors[index];
+        }
+    }
+    return NULL;
+}
+
+static bool shape_equal(const struct of_tensor *a, const struct of_tensor *b)
+{
+    return a->rank == b->rank &&
+           (a->rank == 0 || memcmp(a->shape, b->shape, a->rank * sizeof(*a->shape)) == 0);
+}
+
+/* Gives *tensor a name and a shape that live in `arena` or in an earlier table. `previous` (may be
+ * NULL) is the tensor before it. */
+static bool settle(const struct of_checkpoint_set *set, struct of_arena *arena,
+                   const struct of_tensor *previous, struct of_tensor *tensor)
+{
+    const struct of_tensor *known = find_known(set, tensor->name);
+    uint64_t *shape;
+
+    if (known != NULL) {
+        tensor->name = known->name;
+    } else {
+        tensor->name.data = of_arena_copy(arena, tensor->name.data, tensor->name.length);
+        if (tensor->name.data == NULL) {
+            return false;
+        }
+    }
+    if (known != NULL && shape_equal(known, tensor)) {
+        tensor->shape = known->shape;
+    } else if (previous != NULL && shape_equal(previous, tensor)) {
+        tensor->shape = previous->shape;
+    } else {
+        shape = OF_ARENA_NEW(arena, uint64_t, tensor->rank);
+        if (shape == NULL) {
+            return false;
+        }
+        if (tensor->rank > 0) {
+            memcpy(shape, tensor->shape, tensor->rank * sizeof(*shape));
+        }
+        tensor->shape = shape;
+    }
+    return true;
+}
+
+static onefold_status make_room(struct of_table_build *build, uint64_t more, onefold_error *err)
+{
+    uint64_t need = build->count + more;
+    uint64_t limit = of_table_build_limit(build->set);
+    struct of_tensor *larger;
+
+    if (need > OF_TENSORS_MAX) {
+        return of_err_set(err, "checkpoint-limit", "more than %u tensors",
+                          (unsigned)OF_TENSORS_MAX);
+    }
+    if (need <= build->capacity) {
+        return ONEFOLD_OK;
+    }
+    /* One shard needs no slack; a second one says that more will follow. */
+    if (build->count > 0) {
+        need = of_num_min(OF_TENSORS_MAX, need + need / 2);
+    }
+    if (limit != 0 && need * sizeof(*larger) > limit) {
+        return too_large(need, err);
+    }
+    larger = of_mem_resize(build->tensors, of_mem_array_bytes(need, sizeof(*larger)));
+    if (larger == NULL) {
+        return too_large(need, err);
+    }
+    build->tensors = larger;
+    build->capacity = (uint32_t)need;
+    return ONEFOLD_OK;
+}
+
+onefold_status of_table_build_add(struct of_table_build *build, const struct of_header *header,
+                                  uint32_t shard_index, onefold_error *err)
+{
+    OF_TRY(make_room(build, header->tensor_count, err));
+    for (uint64_t i = 0; i < header->tensor_count; i++) {
+        struct of_tensor *tensor = &build->tensors[build->count];
+
+        *tensor = header->tensors[i];
+        tensor->shard_index = (uint16_t)shard_index;
+        if (!settle(build->set, &build->names, build->count > 0 ? tensor - 1 : NULL, tensor)) {
+            return too_large(build->count + header->tensor_count - i, err);
+        }
+        build->count++;
+    }
+    return ONEFOLD_OK;
+}
+
+static struct of_str tensor_name(const void *context, uint32_t index)
+{
+    const struct of_tensor *tensors = context;
+
+    return tensors[index].name;
+}
+
+/* Fills the map and the sum of bytes over table->tensors. */
+static onefold_status index_table(struct of_table *table, struct of_arena *arena,
+                                  uint32_t *ret_duplicate, onefold_error *err)
+{
+    *ret_duplicate = OF_MAP_NONE;
+    table->byte_count = 0;
+    if (!of_map_init(&table->names, arena, table->tensor_count, tensor_name, table->tensors)) {
+        return too_large(table->tensor_count, err);
+    }
+    for (uint32_t i = 0; i < table->tensor_count; i++) {
+        if (of_map_put(&table->names, i) != OF_MAP_NONE && *ret_duplicate == OF_MAP_NONE) {
+            *ret_duplicate = i;
+        }
+        if (!of_num_add(table->byte_count, table->tensors[i].byte_count, &table->byte_count)) {
+            return of_err_set(err, "checkpoint-limit", "the tensors have more than 2^64 bytes");
+        }
+    }
+    return ONEFOLD_OK;
+}
+
+onefold_status of_table_build_draft(struct of_table_build *build, struct of_table *ret_table,
+                                    uint32_t *ret_duplicate, onefold_error *err)
+{
+    *ret_table = (struct of_table){.tensors = build->tensors, .tensor_count = build->count};
+    return index_table(ret_table, &build->names, ret_duplicate, err);
+}
+
+/* An equal table of the set, or NULL. */
+static const struct of_table *find_equal(const struct of_checkpoint_set *set,
+                                         const struct of_table *draft)
+{
+    const struct of_table *last = NULL;
+
+    for (uint32_t i = 0; i < set->count; i++) {
+        const struct of_table *table = set->checkpoints[i]->table;
+
+        if (table != last && of_table_equal(table, draft)) {
+            return table;
+        }
+        last = table;
+    }
+    return NULL;
+}
+
+onefold_status of_table_build_keep(struct of_table_build *build, const struct of_table *draft,
+                                   const struct of_table **ret_table, onefold_error *err)
+{
+    struct of_arena *arena = build->set->arena;
+    const struct of_table *equal = find_equal(build->set, draft);
+    struct of_table *table;
+    uint32_t duplicate;
+
+    if (equal != NULL) {
+        *ret_table = equal;
+        return ONEFOLD_OK;
+    }
+    table = OF_ARENA_NEW(arena, struct of_table, 1);
+    if (table == NULL) {
+        return too_large(draft->tensor_count, err);
+    }
+    table->tensor_count = draft->tensor_count;
+    table->tensors = OF_ARENA_NEW(arena, struct of_tensor, draft->tensor_count);
+    if (table->tensors == NULL) {
+        return too_large(draft->tensor_count, err);
+    }
+    for (uint32_t i = 0; i < draft->tensor_count; i++) {
+        table->tensors[i] = draft->tensors[i];
+        if (!settle(build->set, arena, i > 0 ? &table->tensors[i - 1] : NULL, &table->tensors[i])) {
+            return too_large(draft->tensor_count, err);
+        }
+    }
+    OF_TRY(index_table(table, arena, &duplicate, err));
+    *ret_table = table;
+    return ONEFOLD_OK;
+}

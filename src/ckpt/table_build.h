@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Puts the headers of a checkpoint's shards together into one table, sharing names, shapes and
+ * whole tables with the checkpoints opened before. Used by checkpoint.c. */
+#ifndef OF_CKPT_TABLE_BUILD_H
+#define OF_CKPT_TABLE_BUILD_H
+
+#include "base/err.h"
+#include "ckpt/checkpoint.h"
+#include "ckpt/table.h"
+
+struct of_table_build {
+    const struct of_checkpoint_set *set;
+    struct of_arena names;     /* names and shapes that no earlier table has; gone at the end */
+    struct of_tensor *tensors; /* of_mem block that grows */
+    uint32_t count;
+    uint32_t capacity;
+};
+
+void of_table_build_init(struct of_table_build *build, const struct of_checkpoint_set *set);
+void of_table_build_finish(struct of_table_build *build);
+/* Copies the tensors of a shard. Nothing of the header is needed afterwards. */
+OF_NODISCARD onefold_status of_table_build_add(struct of_table_build *build,
+                                               const struct of_header *header, uint32_t shard_index,
+                                               onefold_error *err);
+/* A table over what was added, valid until finish: for checks before it is kept. Names that occur
+ * twice are found here: *ret_duplicate is the index of a second one, or OF_MAP_NONE. */
+OF_NODISCARD onefold_status of_table_build_draft(struct of_table_build *build,
+                                                 struct of_table *ret_table,
+                                                 uint32_t *ret_duplicate, onefold_error *err);
+/* The table to keep: an equal one of the set, or a new one in its arena. */
+OF_NODISCARD onefold_status of_table_build_keep(struct of_table_build *build,
+                                                const struct of_table *draft,
+                                                const struct of_table **ret_table,
+                                                onefold_error *err);
+
+/* A limit for a short-lived arena: what the set's arena has left. */
+uint64_t of_table_build_limit(const struct of_checkpoint_set *set);
+
+#endif
