@@ -11,6 +11,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 typedef struct onefold_bench_row {
     const char *kernel;     /* e.g. "fold_delta_bf16" */
     const char *isa;        /* "scalar", "avx2", ... */
@@ -28,6 +30,8 @@ uint32_t onefold_host_cpu_count(void);
 uint64_t onefold_host_memory_limit(void);
 /* Peak resident bytes of this process. */
 uint64_t onefold_host_memory_peak(void);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -13,6 +13,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 /* Immutable after open and readable from any thread. */
 typedef struct onefold_checkpoint onefold_checkpoint;
 
@@ -69,6 +71,8 @@ int onefold_checkpoint_metadata_at(const onefold_checkpoint *checkpoint, uint64_
 uint64_t onefold_checkpoint_byte_count(const onefold_checkpoint *checkpoint);
 /* Folder the shards lie in, as a path. The checkpoint's. */
 const char *onefold_checkpoint_folder(const onefold_checkpoint *checkpoint);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -13,6 +13,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 enum {
     ONEFOLD_HASH_XXH32 = 1,
     ONEFOLD_HASH_XXH64 = 2,
@@ -73,6 +75,8 @@ typedef void onefold_tensor_digest_fn(void *context, const char *name, const uin
 onefold_status onefold_digest_tree(const char *path, const onefold_verify_options *options,
                                    onefold_tensor_digest_fn *fn, void *context,
                                    uint8_t ret_checkpoint[16], onefold_error *err);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -9,6 +9,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 /* In the order of the reference writer: it sorts tensors by falling rank in this list. */
 typedef enum onefold_dtype {
     ONEFOLD_DTYPE_BOOL = 0,
@@ -49,6 +51,8 @@ int onefold_dtype_is_numeric(onefold_dtype dtype);
 /* Type by its name in recipes: "bfloat16", "float16", "float32", also with "torch." in front. Returns
  * 1 and fills *ret_dtype, or 0 for any other word. Any thread. */
 int onefold_dtype_parse(const char *name, onefold_dtype *ret_dtype);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -17,6 +17,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 /* ---- Recipes ---- */
 
 typedef struct onefold_recipe onefold_recipe;
@@ -179,6 +181,8 @@ onefold_status onefold_run_check(const onefold_plan *plan, const char *output_pa
 onefold_status onefold_run(const onefold_plan *plan, const char *output_path,
                            const onefold_run_options *options, onefold_run_stats *ret_stats,
                            onefold_error *err);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -14,6 +14,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 /* The numbers are pinned: they are never reused or changed. The comment is the exit code of tools. */
 typedef enum onefold_status {
     ONEFOLD_OK = 0,             /* 0: done, durable, and checked as asked */
@@ -82,6 +84,8 @@ const char *onefold_state_name(onefold_state state);
 /* Every error and notice id of the library, for manuals and tests. `index` from 0; returns NULL past
  * the end. *ret_status may be NULL; a notice that is never an error has ONEFOLD_OK. Any thread. */
 const char *onefold_error_id_at(uint64_t index, onefold_status *ret_status);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -9,6 +9,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 typedef struct onefold_shown {
     char text[224];
 } onefold_shown;
@@ -20,6 +22,8 @@ onefold_shown onefold_text_show(const char *text, uint64_t length);
 /* The candidate nearest to `word`, or NULL when none is near enough to be meant. NULL entries are
  * skipped. Any thread. */
 const char *onefold_text_nearest(const char *word, const char *const *candidates, uint64_t count);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

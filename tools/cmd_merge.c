@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* onefold merge: plan, run, say what came out. */
+#include "exit.h"
+#include "verbs.h"
+
+#include <string.h>
+
+static void print_data(FILE *to, const char *target, const onefold_run_stats *stats)
+{
+    (void)putc('{', to);
+    out_json_member(to, "output", target);
+    (void)fprintf(to,
+                  ",\"plan_hash\":\"%s\",\"bytes_read\":%llu,\"bytes_written\":%llu,"
+                  "\"seconds\":%.6f,\"cpu_seconds\":%.6f,\"peak_memory\":%llu,\"tensors\":%llu",
+                  stats->plan_hash, (unsigned long long)stats->read_bytes,
+                  (unsigned long long)stats->written_bytes, (double)stats->wall_ns / 1e9,
+                  stats->cpu_seconds, (unsigned long long)stats->peak_memory_bytes,
+                  (unsigned long long)stats->tensor_count);
+    (void)fprintf(to,
+                  ",\"io\":\"%s\",\"direct_in\":%s,\"direct_out\":%s,\"huge_pages\":%s,"
+                  "\"cpu\":\"%s\",\"io_wait_seconds\":%.6f,\"worker_idle_seconds\":%.6f,"
+                  "\"hash_busy_seconds\":%.6f,\"checkpoint_digest\":\"%s\"",
+                  stats->io, stats->direct_in ? "true" : "false",
+                  stats->direct_out ? "true" : "false", stats->huge_pages ? "true" : "false",
+                  stats->cpu, (double)stats->io_wait_ns / 1e9, (double)stats->worker_idle_ns / 1e9,
+                  (double)stats->hash_busy_ns / 1e9, stats->checkpoint_digest);
+    if (stats->signing_root[0] != '\0') {
+        (void)fprintf(to, ",\"model_signing_root\":\"sha256:%s\"}", stats->signing_root);
+    } else {
+        (void)fputs(",\"model_signing_root\":null}", to);
+    }
+}
+
+static void say_result(struct out *out, const onefold_run_stats *stats)
+{
+    const double seconds = (double)stats->wall_ns / 1e9;
+    const double bytes = (double)stats->read_bytes + (double)stats->written_bytes;
+
+    out_say(out, "read %s, wrote %s in %.2f s (%.2f GB/s), peak memory %.0f MiB",
+            out_bytes(stats->read_bytes).text, out_bytes(stats->written_bytes).text, seconds,
+            seconds > 0 ? bytes / seconds / 1e9 : 0.0,
+            (double)stats->peak_memory_bytes / (1024.0 * 1024.0));
+    out_say(out, "checkpoint digest %s", stats->checkpoint_digest);
+    if (stats->signing_root[0] != '\0') {
+        out_say(out, "model signing root sha256:%s", stats->signing_root);
+    }
+}
+
+onefold_status cmd_merge(const struct opts *opts, struct out *out, onefold_error *err)
+{
+    struct planning planning;
+    onefold_run_options options;
+    onefold_run_stats stats;
+    onefold_status status = planning_make(opts, out, !opts->dry_run, &planning, err);
+
+    if (status == ONEFOLD_OK && opts->dry_run) {
+        status = planning_print(&planning, opts, out, err);
+    } else if (status == ONEFOLD_OK) {
+        planning_run_options(opts, out, &options);
+        options.cancel = exit_listen();
+        memset(&stats, 0, sizeof(stats));
+        status = onefold_run(planning.plan, planning.target, &options, &stats, err);
+        /* The listening goes on: a late signal must not turn a finished merge into a killed one. */
+        if (status == ONEFOLD_OK) {
+            if (out->json) {
+                print_data(out_data(out), planning.target, &stats);
+            }
+            say_result(out, &stats);
+        }
+    }
+    if (status == ONEFOLD_OK && !opts->dry_run && !out->json) {
+        printf("%s\n", planning.target);
+    }
+    planning_finish(&planning);
+    return status;
+}

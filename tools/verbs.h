@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The verbs: one cmd_VERB.c each, one row in onefold.c each. */
+#ifndef TOOLS_VERBS_H
+#define TOOLS_VERBS_H
+
+#include "opt.h"
+#include "out.h"
+
+#include <onefold/onefold.h>
+
+/* Does the work and prints the result; what failed is in *err, which main turns into the last
+ * message and the exit code. */
+typedef onefold_status verb_fn(const struct opts *opts, struct out *out, onefold_error *err);
+
+verb_fn cmd_merge;
+verb_fn cmd_plan;
+verb_fn cmd_inspect;
+verb_fn cmd_verify;
+verb_fn cmd_methods;
+verb_fn cmd_bench;
+
+/* bench DIR: disk and pipeline, on generated files in a folder of its own below DIR. */
+onefold_status bench_pipeline(const char *dir, const struct opts *opts, struct out *out,
+                              onefold_error *err);
+
+/* ---- Shared by merge and plan (planning.c) ---- */
+
+/* Recipe and plan made from a command line, and the target. */
+struct planning {
+    onefold_recipe *recipe;
+    onefold_plan *plan;
+    const char *target; /* NULL for `plan RECIPE` */
+};
+
+/* Reads the recipe file, or writes one for --method, and builds the plan. Call planning_finish in
+ * any case. */
+onefold_status planning_make(const struct opts *opts, struct out *out, int need_target,
+                             struct planning *ret_planning, onefold_error *err);
+void planning_finish(struct planning *planning);
+
+void planning_run_options(const struct opts *opts, struct out *out,
+                          onefold_run_options *ret_options);
+
+/* Prints the plan (text, or JSON in its envelope); with a target, only if the run would start. */
+onefold_status planning_print(const struct planning *planning, const struct opts *opts,
+                              struct out *out, onefold_error *err);
+
+/* The recipe that the options and arguments of the form without a file stand for, as YAML. The
+ * caller frees *ret_text. (recipe_text.c) */
+onefold_status recipe_text_make(const struct opts *opts, char **ret_text, size_t *ret_length,
+                                onefold_error *err);
+
+/* -j, or OMP_NUM_THREADS; 0 = not given. */
+uint32_t planning_threads(const struct opts *opts);
+/* Name of the chosen backend, or NULL; ONEFOLD_DIRECT_*. */
+const char *planning_io(const struct opts *opts);
+int planning_direct(const struct opts *opts);
+
+#endif
