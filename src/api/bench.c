@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Kernel speeds and what the host allows: <onefold/bench.h>. Each kernel runs over one grain, the
+ * unit it works on in a merge; the arrays of a grain fit the second-level cache, so the numbers are
+ * those of the kernels and not of the memory behind them.
+ */
+#include "onefold/bench.h"
+
+#include "base/attr.h"
+#include "base/dtype.h"
+#include "base/err.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "kern/kern.h"
+#include "sys/clock.h"
+#include "sys/host.h"
+
+#include <string.h>
+
+/* A call much shorter than this is measured as a run of calls: the clock has some 30 ns. */
+enum { CALLS_PER_TURN = 4 };
+
+enum kind {
+    KIND_UNPACK,
+    KIND_PACK,
+    KIND_FOLD_PLAIN,
+    KIND_FOLD_DELTA,
+    KIND_FOLD_PLAIN_BF16,
+    KIND_FOLD_DELTA_BF16,
+    KIND_DIVIDE,
+    KIND_SCALE,
+    KIND_FINISH_DELTA,
+    KIND_COUNT_NONFINITE,
+    KIND_HASH
+};
+
+struct row {
+    const char *name;
+    enum kind kind;
+    onefold_dtype dtype; /* of unpack and pack */
+    uint32_t elem_bytes; /* read per element and call */
+};
+
+static const struct row rows[] = {
+    {"unpack_f64", KIND_UNPACK, ONEFOLD_DTYPE_F64, 8},
+    {"unpack_f32", KIND_UNPACK, ONEFOLD_DTYPE_F32, 4},
+    {"unpack_f16", KIND_UNPACK, ONEFOLD_DTYPE_F16, 2},
+    {"unpack_bf16", KIND_UNPACK, ONEFOLD_DTYPE_BF16, 2},
+    {"unpack_f8_e5m2", KIND_UNPACK, ONEFOLD_DTYPE_F8_E5M2, 1},
+    {"unpack_f8_e4m3", KIND_UNPACK, ONEFOLD_DTYPE_F8_E4M3, 1},
+    {"pack_f64", KIND_PACK, ONEFOLD_DTYPE_F64, 4},
+    {"pack_f32", KIND_PACK, ONEFOLD_DTYPE_F32, 4},
+    {"pack_f16", KIND_PACK, ONEFOLD_DTYPE_F16, 4},
+    {"pack_bf16", KIND_PACK, ONEFOLD_DTYPE_BF16, 4},
+    {"pack_f8_e5m2", KIND_PACK, ONEFOLD_DTYPE_F8_E5M2, 4},
+    {"pack_f8_e4m3", KIND_PACK, ONEFOLD_DTYPE_F8_E4M3, 4},
+    {"fold_plain", KIND_FOLD_PLAIN, ONEFOLD_DTYPE_F32, 8},
+    {"fold_delta", KIND_FOLD_DELTA, ONEFOLD_DTYPE_F32, 12},
+    {"fold_plain_bf16", KIND_FOLD_PLAIN_BF16, ONEFOLD_DTYPE_BF16, 6},
+    {"fold_delta_bf16", KIND_FOLD_DELTA_BF16, ONEFOLD_DTYPE_BF16, 10},
+    {"divide", KIND_DIVIDE, ONEFOLD_DTYPE_F32, 4},
+    {"scale", KIND_SCALE, ONEFOLD_DTYPE_F32, 4},
+    {"finish_delta", KIND_FINISH_DELTA, ONEFOLD_DTYPE_F32, 8},
+    {"count_nonfinite", KIND_COUNT_NONFINITE, ONEFOLD_DTYPE_F32, 4},
+    {"hash", KIND_HASH, ONEFOLD_DTYPE_F32, 4},
+};
+
+/* The arrays of one grain. */
+struct arrays {
+    float acc[OF_GRAIN_ELEMS];
+    float base[OF_GRAIN_ELEMS];
+    double wide[OF_GRAIN_ELEMS]; /* encoded elements of any type */
+    uint64_t sum;                /* keeps results that only return a number */
+};
+
+/* Ordinary numbers, about as large as weights, by a small generator: no kernel may meet a special
+ * value here, and repeated folding with small factors keeps them ordinary. */
+static void fill_arrays(struct arrays *arrays, const struct of_kern *kern, onefold_dtype dtype)
+{
+    uint32_t state = 1;
+
+    for (uint32_t i = 0; i < OF_GRAIN_ELEMS; i++) {
+        state = state * 1664525U + 1013904223U;
+        arrays->base[i] = ((float)(state >> 8) / 16777216.0F - 0.5F) * 0.1F;
+        arrays->acc[i] = arrays->base[i] * 0.5F;
+    }
+    (void)kern->pack[dtype](arrays->wide, arrays->base, OF_GRAIN_ELEMS);
+}
+
+static void call_kernel(const struct of_kern *kern, const struct row *row, struct arrays *arrays)
+{
+    const size_t count = OF_GRAIN_ELEMS;
+    uint64_t nan;
+    uint64_t inf;
+
+    switch (row->kind) {
+    case KIND_UNPACK:
+        kern->unpack[row->dtype](arrays->acc, arrays->wide, count);
+        break;
+    case KIND_PACK:
+        arrays->sum += kern->pack[row->dtype](arrays->wide, arrays->acc, count);
+        break;
+    case KIND_FOLD_PLAIN:
+        kern->fold_plain(arrays->acc, arrays->base, 1e-6F, count);
+        break;
+    case KIND_FOLD_DELTA:
+        kern->fold_delta(arrays->acc, (const float *)(const void *)arrays->wide, arrays->base,
+                         1e-6F, count);
+        break;
+    case KIND_FOLD_PLAIN_BF16:
+        kern->fold_plain_bf16(arrays->acc, arrays->wide, 1e-6F, count);
+        break;
+    case KIND_FOLD_DELTA_BF16:
+        kern->fold_delta_bf16(arrays->acc, arrays->wide, arrays->base, 1e-6F, count);
+        break;
+    case KIND_DIVIDE:
+        kern->divide(arrays->acc, 1.0F, count);
+        break;
+    case KIND_SCALE:
+        kern->scale(arrays->acc, 1.0F, count);
+        break;
+    case KIND_FINISH_DELTA:
+        kern->finish_delta(arrays->acc, arrays->base, 0.5F, count);
+        break;
+    case KIND_COUNT_NONFINITE:
+        kern->count_nonfinite(arrays->acc, count, &nan, &inf);
+        arrays->sum += nan + inf;
+        break;
+    case KIND_HASH:
+        arrays->sum += kern->hash(arrays->acc, count * sizeof(float)).bytes[0];
+        break;
+    }
+}
+
+static double measure(const struct of_kern *kern, const struct row *row, struct arrays *arrays,
+                      uint32_t repeats)
+{
+    double best_ns = 0;
+
+    fill_arrays(arrays, kern, row->dtype);
+    call_kernel(kern, row, arrays); /* brings the arrays into the cache */
+    for (uint32_t i = 0; i < repeats; i++) {
+        uint64_t start_ns = of_clock_ns();
+        double turn_ns;
+
+        for (uint32_t k = 0; k < CALLS_PER_TURN; k++) {
+            call_kernel(kern, row, arrays);
+        }
+        turn_ns = (double)(of_clock_ns() - start_ns) / CALLS_PER_TURN;
+        if (i == 0 || turn_ns < best_ns) {
+            best_ns = turn_ns;
+        }
+    }
+    return best_ns > 0 ? best_ns : 1;
+}
+
+onefold_status onefold_bench_kernels(uint32_t repeats, onefold_bench_fn *fn, void *context,
+                                     onefold_error *err)
+{
+    onefold_error unused;
+    uint8_t *memory;
+    struct arrays *arrays;
+
+    err = err != NULL ? err : &unused;
+    of_err_clear(err);
+    if (repeats == 0 || fn == NULL) {
+        return of_err_set(err, "argument", "repeats and a function are needed");
+    }
+    memory = of_mem_get(sizeof(*arrays) + 64);
+    if (memory == NULL) {
+        return of_err_set(err, "memory", "%zu bytes for the arrays", sizeof(*arrays));
+    }
+    arrays = (struct arrays *)(void *)(memory + (64 - (uintptr_t)memory % 64) % 64);
+    for (size_t i = 0; i < OF_LENGTH(rows); i++) {
+        for (uint64_t k = 0; k < of_kern_isa_count(); k++) {
+            const char *isa = of_kern_isa_at(k)->name;
+            onefold_bench_row row = {.kernel = rows[i].name, .isa = isa};
+            struct of_kern kern;
+            const char *used = of_kern_init(&kern, isa);
+
+            if (used == NULL || strcmp(used, isa) != 0) {
+                continue; /* not on this CPU */
+            }
+            row.bytes = (uint64_t)rows[i].elem_bytes * OF_GRAIN_ELEMS;
+            row.best_ns = measure(&kern, &rows[i], arrays, repeats);
+            fn(context, &row);
+        }
+    }
+    of_mem_free(memory);
+    return ONEFOLD_OK;
+}
+
+uint32_t onefold_host_cpu_count(void)
+{
+    return of_host_cpu_count();
+}
+
+uint64_t onefold_host_memory_limit(void)
+{
+    return of_host_memory_limit();
+}
+
+uint64_t onefold_host_memory_peak(void)
+{
+    return of_host_memory_peak();
+}
