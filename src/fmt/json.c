@@ -17,13 +17,16 @@
 /* A place in a document, and what is wrong there. */
 struct scan {
     struct of_str document;
+    uint64_t base_offset;
     const char *id_syntax;
     const char *id_depth;
 };
 
-static onefold_status syntax_error(onefold_error *err, const char *id, uint64_t offset,
-                                   const char *what)
+/* `at` counts from the start of the document. */
+static onefold_status scan_error(const struct scan *scan, const char *id, size_t at,
+                                 const char *what, onefold_error *err)
 {
+    uint64_t offset = scan->base_offset + at;
     onefold_status status = of_err_set(err, id, "byte %llu: %s", (unsigned long long)offset, what);
 
     err->offset = offset;
@@ -58,13 +61,13 @@ static onefold_status scan_string(const struct scan *scan, size_t at, size_t *re
             return ONEFOLD_OK;
         }
         if (c < 0x20) {
-            return syntax_error(err, scan->id_syntax, at, "a control byte inside a string");
+            return scan_error(scan, scan->id_syntax, at, "a control byte inside a string", err);
         }
         if (c == '\\') {
             at++; /* what may follow is judged when the string is read */
         }
     }
-    return syntax_error(err, scan->id_syntax, length, "the text ends inside a string");
+    return scan_error(scan, scan->id_syntax, length, "the text ends inside a string", err);
 }
 
 /* From the opening bracket to behind the matching one, by count: jansson sees to their kinds. The
@@ -85,7 +88,8 @@ static onefold_status scan_container(const struct scan *scan, size_t at, size_t 
         case '[':
             depth++;
             if (depth > OF_JSON_DEPTH_MAX) {
-                return syntax_error(err, scan->id_depth, at, "nesting of more than 2048 levels");
+                return scan_error(scan, scan->id_depth, at, "nesting of more than 2048 levels",
+                                  err);
             }
             break;
         case '}':
@@ -101,7 +105,8 @@ static onefold_status scan_container(const struct scan *scan, size_t at, size_t 
         }
         at++;
     }
-    return syntax_error(err, scan->id_syntax, length, "the text ends inside an object or array");
+    return scan_error(scan, scan->id_syntax, length, "the text ends inside an object or array",
+                      err);
 }
 
 /* A number or a word: up to what may follow a value. */
@@ -117,14 +122,15 @@ static onefold_status scan_plain(const struct scan *scan, size_t at, size_t *ret
             break;
         }
         if (c == '"' || c == '{' || c == '[' || c == ':') {
-            return syntax_error(err, scan->id_syntax, at, "a value is expected");
+            return scan_error(scan, scan->id_syntax, at, "a value is expected", err);
         }
         at++;
     }
     if (at == start) {
-        return syntax_error(err, scan->id_syntax, at,
-                            at == scan->document.length ? "the text ends where a value is expected"
-                                                        : "a value is expected");
+        return scan_error(scan, scan->id_syntax, at,
+                          at == scan->document.length ? "the text ends where a value is expected"
+                                                      : "a value is expected",
+                          err);
     }
     *ret_end = at;
     return ONEFOLD_OK;
@@ -163,7 +169,7 @@ static onefold_status scan_value(const struct scan *scan, size_t at, struct of_j
         OF_TRY(scan_plain(scan, at, &end, err));
     }
     member->text = (struct of_str){scan->document.data + at, end - at};
-    member->value_offset = at;
+    member->value_offset = scan->base_offset + at;
     member->kind = kind_of(first);
     *ret_end = end;
     return ONEFOLD_OK;
@@ -210,7 +216,7 @@ static onefold_status jansson_parse(struct of_str text, size_t flags, const char
     json_t *value;
 
     if (text.length == 0) {
-        return syntax_error(err, id, 0, "there is no JSON value");
+        return of_err_set(err, id, "there is no JSON value");
     }
     value = json_loadb(text.data, text.length, flags | JSON_DECODE_ANY | JSON_REJECT_DUPLICATES,
                        &why_not);
@@ -221,8 +227,7 @@ static onefold_status jansson_parse(struct of_str text, size_t flags, const char
     if (json_error_code(&why_not) == json_error_out_of_memory) {
         return of_err_set(err, "memory", "no memory for a JSON value");
     }
-    return syntax_error(err, id, why_not.position > 0 ? (uint64_t)why_not.position : 0,
-                        why(json_error_code(&why_not)));
+    return of_err_set(err, id, "%s", why(json_error_code(&why_not)));
 }
 
 /* As of_json_decode_string, with NUL let through when `allow_nul`. */
@@ -234,12 +239,12 @@ static onefold_status decode_string(struct of_str text, const char *id, bool all
     json_t *value = NULL;
 
     if (text.length < 2 || text.data[0] != '"' || text.data[text.length - 1] != '"') {
-        return syntax_error(err, id, 0, "a string is expected");
+        return of_err_set(err, id, "a string is expected");
     }
     inner = (struct of_str){text.data + 1, text.length - 2};
     if (inner.length == 0 || memchr(inner.data, '\\', inner.length) == NULL) {
         if (!of_str_is_utf8(inner)) {
-            return syntax_error(err, id, 0, "text that is not UTF-8");
+            return of_err_set(err, id, "text that is not UTF-8");
         }
         *ret_text = inner;
         return ONEFOLD_OK;
@@ -309,79 +314,91 @@ onefold_status of_json_decode_u63(struct of_str text, const char *id_syntax, con
             return ONEFOLD_OK;
         }
         if (text.data[0] == '-') {
-            return syntax_error(err, id_number, 0, "a number is negative");
+            return of_err_set(err, id_number, "a number is negative");
         }
         if (skip_digits(text, 0) != text.length) {
-            return syntax_error(err, id_number, 0, "a number is not written as a whole number");
+            return of_err_set(err, id_number, "a number is not written as a whole number");
         }
         if (!of_str_to_u64(text, &value) || value > (uint64_t)INT64_MAX) {
-            return syntax_error(err, id_number, 0, "a number is not below 2^63");
+            return of_err_set(err, id_number, "a number is not below 2^63");
         }
         *ret_value = value;
         return ONEFOLD_OK;
     }
     OF_TRY(of_json_check(text, id_syntax, err));
-    return syntax_error(err, id_number, 0, "a whole number is expected");
+    return of_err_set(err, id_number, "a whole number is expected");
 }
 
-static onefold_status read_key(const struct scan *scan, const struct of_json_walk *walk, size_t *at,
-                               struct of_text *scratch, struct of_json_member *member,
+/* One walk: the scanner's view of the document, and the caller's wishes. */
+struct walking {
+    struct scan scan;
+    const struct of_json_walk *walk;
+    bool keyed;
+    struct of_text scratch;
+};
+
+static onefold_status read_key(struct walking *walking, size_t *at, struct of_json_member *member,
                                onefold_error *err)
 {
+    const struct scan *scan = &walking->scan;
+    const struct of_json_walk *walk = walking->walk;
     struct of_str document = scan->document;
     size_t end = 0;
-    onefold_status status;
 
     if (*at >= document.length || document.data[*at] != '"') {
-        return syntax_error(err, walk->id_syntax, *at, "a key in double quotes is expected");
+        return scan_error(scan, walk->id_syntax, *at, "a key in double quotes is expected", err);
     }
     OF_TRY(scan_string(scan, *at, &end, err));
-    member->key_offset = *at;
-    status = decode_string((struct of_str){document.data + *at, end - *at}, walk->id_syntax, true,
-                           scratch, &member->key, err);
-    if (status != ONEFOLD_OK) {
-        err->offset = err->offset == UINT64_MAX ? UINT64_MAX : *at + err->offset;
-        return of_err_prefix(err, "key at byte %zu", *at);
+    member->key_offset = scan->base_offset + *at;
+    if (decode_string((struct of_str){document.data + *at, end - *at}, walk->id_syntax, true,
+                      &walking->scratch, &member->key, err) != ONEFOLD_OK) {
+        err->offset = member->key_offset;
+        return of_err_prefix(err, "key at byte %llu", (unsigned long long)member->key_offset);
     }
     if (member->key.length > 0 && memchr(member->key.data, '\0', member->key.length) != NULL) {
-        return syntax_error(err, walk->id_nul != NULL ? walk->id_nul : walk->id_syntax, *at,
-                            "a key holds a NUL character");
+        return scan_error(scan, walk->id_nul != NULL ? walk->id_nul : walk->id_syntax, *at,
+                          "a key holds a NUL character", err);
     }
     *at = skip_space(document, end);
     if (*at >= document.length || document.data[*at] != ':') {
-        return syntax_error(err, walk->id_syntax, *at, "':' is expected");
+        return scan_error(scan, walk->id_syntax, *at, "':' is expected", err);
     }
     *at = skip_space(document, *at + 1);
     return ONEFOLD_OK;
 }
 
 /* One member or element: from its first byte to behind its value. */
-static onefold_status walk_one(const struct scan *scan, const struct of_json_walk *walk, bool keyed,
-                               size_t *at, struct of_text *scratch, onefold_error *err)
+static onefold_status walk_one(struct walking *walking, size_t *at, onefold_error *err)
 {
-    struct of_json_member member = {0};
+    const struct scan *scan = &walking->scan;
+    const struct of_json_walk *walk = walking->walk;
+    struct of_json_member member = {.key_offset = scan->base_offset + *at};
+    size_t start = *at;
     size_t end = 0;
+    onefold_status status;
 
-    if (keyed) {
-        OF_TRY(read_key(scan, walk, at, scratch, &member, err));
-    } else {
-        member.key_offset = *at;
+    if (walking->keyed) {
+        OF_TRY(read_key(walking, at, &member, err));
     }
     OF_TRY(scan_value(scan, *at, &member, &end, err));
-    if (walk->member_bytes_max != 0 && end - member.key_offset > walk->member_bytes_max) {
-        return syntax_error(err, walk->id_syntax, member.key_offset, "an entry is too long");
+    if (walk->member_bytes_max != 0 && end - start > walk->member_bytes_max) {
+        return scan_error(scan, walk->id_syntax, start, "an entry is too long", err);
     }
     *at = end;
-    return walk->member(walk->context, &member, err);
+    status = walk->member(walk->context, &member, err);
+    if (status != ONEFOLD_OK && err->offset == UINT64_MAX) {
+        err->offset = member.value_offset;
+    }
+    return status;
 }
 
 /* From behind the opening bracket to behind the closing one. */
-static onefold_status walk_entries(const struct scan *scan, const struct of_json_walk *walk,
-                                   bool keyed, struct of_text *scratch, size_t *at,
-                                   onefold_error *err)
+static onefold_status walk_entries(struct walking *walking, size_t *at, onefold_error *err)
 {
+    const struct scan *scan = &walking->scan;
+    const struct of_json_walk *walk = walking->walk;
     struct of_str document = scan->document;
-    char close = keyed ? '}' : ']';
+    char close = walking->keyed ? '}' : ']';
     size_t released = 0;
 
     *at = skip_space(document, *at);
@@ -390,72 +407,79 @@ static onefold_status walk_entries(const struct scan *scan, const struct of_json
         return ONEFOLD_OK;
     }
     for (;;) {
-        OF_TRY(walk_one(scan, walk, keyed, at, scratch, err));
+        OF_TRY(walk_one(walking, at, err));
         if (walk->release != NULL && *at - released >= RELEASE_STEP_BYTES) {
-            walk->release(walk->context, *at);
+            walk->release(walk->context, scan->base_offset + *at);
             released = *at;
         }
         *at = skip_space(document, *at);
         if (*at >= document.length) {
-            return syntax_error(err, walk->id_syntax, *at, "the text ends early");
+            return scan_error(scan, walk->id_syntax, *at, "the text ends early", err);
         }
         if (document.data[*at] == close) {
             (*at)++;
             return ONEFOLD_OK;
         }
         if (document.data[*at] != ',') {
-            return syntax_error(err, walk->id_syntax, *at,
-                                keyed ? "',' or '}' is expected" : "',' or ']' is expected");
+            return scan_error(scan, walk->id_syntax, *at,
+                              walking->keyed ? "',' or '}' is expected" : "',' or ']' is expected",
+                              err);
         }
         *at = skip_space(document, *at + 1);
     }
 }
 
 /* The document begins with something else: another kind of value, or no JSON at all. */
-static onefold_status wrong_start(struct of_str document, size_t at, bool keyed,
-                                  const struct of_json_walk *walk, onefold_error *err)
+static onefold_status wrong_start(const struct walking *walking, size_t at, onefold_error *err)
 {
-    struct of_str rest = {document.data + at, document.length - at};
+    const struct scan *scan = &walking->scan;
+    const struct of_json_walk *walk = walking->walk;
+    struct of_str rest = {scan->document.data + at, scan->document.length - at};
 
-    if (at == document.length) {
-        return syntax_error(err, walk->id_syntax, at, "there is no JSON value");
+    if (rest.length == 0) {
+        return scan_error(scan, walk->id_syntax, at, "there is no JSON value", err);
     }
     if (of_str_starts(rest, "\xef\xbb\xbf")) {
-        return syntax_error(err, walk->id_syntax, at, "a byte order mark");
+        return scan_error(scan, walk->id_syntax, at, "a byte order mark", err);
     }
-    if (strchr("[{\"-0123456789tfn", rest.data[0]) == NULL || rest.data[0] == '\0') {
-        return syntax_error(err, walk->id_syntax, at,
-                            keyed ? "'{' is expected" : "'[' is expected");
+    if (memchr("[{\"-0123456789tfn", rest.data[0], 17) == NULL) {
+        return scan_error(scan, walk->id_syntax, at,
+                          walking->keyed ? "'{' is expected" : "'[' is expected", err);
     }
     /* A word that only begins like a value is not JSON. Large documents are not worth the look. */
-    if (rest.data[0] != '[' && rest.data[0] != '{' && rest.length <= OF_ST_MEMBER_BYTES_MAX) {
-        OF_TRY(of_json_check(rest, walk->id_syntax, err));
+    if (rest.data[0] != '[' && rest.data[0] != '{' && rest.length <= OF_ST_MEMBER_BYTES_MAX &&
+        of_json_check(rest, walk->id_syntax, err) != ONEFOLD_OK) {
+        err->offset = scan->base_offset + at;
+        return err->status;
     }
-    return syntax_error(err, walk->id_top, at,
-                        keyed ? "the top level is not an object" : "the value is not an array");
+    return scan_error(scan, walk->id_top, at,
+                      walking->keyed ? "this is not an object" : "this is not an array", err);
 }
 
 static onefold_status walk_document(struct of_str document, const struct of_json_walk *walk,
                                     bool keyed, onefold_error *err)
 {
-    const struct scan scan = {.document = document,
-                              .id_syntax = walk->id_syntax,
-                              .id_depth =
-                                  walk->id_depth != NULL ? walk->id_depth : walk->id_syntax};
-    struct of_text scratch = {0};
+    struct walking walking = {
+        .scan = {.document = document,
+                 .base_offset = walk->base_offset,
+                 .id_syntax = walk->id_syntax,
+                 .id_depth = walk->id_depth != NULL ? walk->id_depth : walk->id_syntax},
+        .walk = walk,
+        .keyed = keyed};
     size_t at = skip_space(document, 0);
     onefold_status status;
 
     if (at == document.length || document.data[at] != (keyed ? '{' : '[')) {
-        return wrong_start(document, at, keyed, walk, err);
+        return wrong_start(&walking, at, err);
     }
     at++;
-    status = walk_entries(&scan, walk, keyed, &scratch, &at, err);
-    of_text_finish(&scratch);
+    status = walk_entries(&walking, &at, err);
+    of_text_finish(&walking.scratch);
     OF_TRY(status);
     at = skip_space(document, at);
     if (at != document.length) {
-        return syntax_error(err, walk->id_syntax, at, "something follows the JSON value");
+        return scan_error(&walking.scan, walk->id_syntax, at, "something follows the JSON value",
+                          err);
     }
     return ONEFOLD_OK;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Floor 1, `fmt`: bytes to structures and back; never touches a file, includes only `base`. This
- * file: a thin layer over jansson. A document is walked member by member: a small scanner finds where
- * a value ends, jansson judges it (strict: UTF-8, no duplicate keys, no NUL, integers below 2^63), so
- * a document of any size costs one member at a time.
+ * file: a thin layer over jansson. A document is walked member by member: a small scanner finds
+ * where a value ends, jansson judges it (strict: UTF-8, no duplicate keys, no NUL, integers below
+ * 2^63), so a document of any size costs one member at a time.
  */
 #ifndef OF_FMT_JSON_H
 #define OF_FMT_JSON_H
@@ -28,11 +28,11 @@ enum of_json_kind {
 
 /* One member of an object while it is visited. */
 struct of_json_member {
-    struct of_str key;       /* unescaped; valid during the visit */
-    struct of_str text;      /* the value's bytes in the document */
-    uint64_t key_offset;     /* in the document, of the opening quote */
+    struct of_str key;   /* unescaped; valid during the visit */
+    struct of_str text;  /* the value's bytes in the document */
+    uint64_t key_offset; /* in the document, of the opening quote */
     uint64_t value_offset;
-    enum of_json_kind kind;  /* by the first byte; number kinds are settled by the typed readers */
+    enum of_json_kind kind; /* by the first byte; number kinds are settled by the typed readers */
 };
 
 /* Returns ONEFOLD_OK to go on. */
@@ -42,31 +42,32 @@ typedef onefold_status of_json_member_fn(void *context, const struct of_json_mem
 typedef void of_json_release_fn(void *context, uint64_t upto_offset);
 
 struct of_json_walk {
-    const char *id_syntax;   /* error id for everything that is not strict JSON, e.g. "st-json" */
-    const char *id_top;      /* id when the document is not an object, e.g. "st-top" */
+    const char *id_syntax;     /* error id for everything that is not strict JSON, e.g. "st-json" */
+    const char *id_top;        /* id when the document is not an object, e.g. "st-top" */
     uint64_t member_bytes_max; /* a larger member is id_syntax; 0 = no limit */
     const char *id_depth;      /* id for nesting above OF_JSON_DEPTH_MAX; NULL = id_syntax */
     const char *id_nul;        /* id for NUL in a key; NULL = id_syntax */
+    uint64_t base_offset;      /* where the document lies; counted into every offset given out */
     of_json_member_fn *member;
     of_json_release_fn *release; /* may be NULL */
     void *context;
 };
 
 /* Walks the one object of the document; only JSON white space may stand around it. Duplicate keys
- * are the visitor's to find (of_map): a document may hold millions. The values are checked by whoever
- * reads them through of_json_value_* below; a visitor that skips one calls of_json_check. Errors carry
- * the offset. */
+ * are the visitor's to find (of_map): a document may hold millions. The values are checked by
+ * whoever reads them through of_json_value_* below; a visitor that skips one calls of_json_check.
+ * An error carries its offset; one of a visitor that has none gets that of the value. */
 OF_NODISCARD onefold_status of_json_walk(struct of_str document, const struct of_json_walk *walk,
                                          onefold_error *err);
 
-/* The same over the elements of one array (key empty, key_offset = value_offset): for the long lists
- * of a manifest. `array` is a value's text, e.g. member->text; offsets count from its start. */
+/* The same over the elements of one array (key empty, key_offset = value_offset): for the long
+ * lists of a manifest. `array` is a value's text, e.g. member->text; offsets count from its start.
+ */
 OF_NODISCARD onefold_status of_json_walk_array(struct of_str array, const struct of_json_walk *walk,
                                                onefold_error *err);
 
-/* What a string's text (quotes included) says. `scratch` is used when it holds escapes and may be used
- * again for the next one; *ret_text is valid until then and holds no NUL. The error's offset counts
- * from the quote. */
+/* What a string's text (quotes included) says. `scratch` is used when it holds escapes and may be
+ * used again for the next one; *ret_text is valid until then and holds no NUL. */
 OF_NODISCARD onefold_status of_json_decode_string(struct of_str text, const char *id,
                                                   struct of_text *scratch, struct of_str *ret_text,
                                                   onefold_error *err);
@@ -83,8 +84,8 @@ bool of_json_is_number(struct of_str text);
 /* A parsed value (jansson behind it). create: strict parse of one value with its inner duplicates
  * refused; id for failures. */
 struct of_json;
-OF_NODISCARD onefold_status of_json_parse(struct of_str text, const char *id, struct of_json **ret_value,
-                                          onefold_error *err);
+OF_NODISCARD onefold_status of_json_parse(struct of_str text, const char *id,
+                                          struct of_json **ret_value, onefold_error *err);
 void of_json_free(struct of_json *value);
 /* Strict check without keeping anything. */
 OF_NODISCARD onefold_status of_json_check(struct of_str text, const char *id, onefold_error *err);
@@ -106,9 +107,9 @@ OF_NODISCARD bool of_json_bool(const struct of_json *value, bool *ret_bool);
  * sorted by bytes). Strings are escaped minimally; text that is not UTF-8 becomes U+FFFD. */
 struct of_json_writer {
     struct of_text text;
-    uint32_t indent;     /* 0 = compact without spaces */
+    uint32_t indent; /* 0 = compact without spaces */
     uint32_t depth;
-    bool first;          /* nothing yet in the innermost container */
+    bool first; /* nothing yet in the innermost container */
     bool after_key;
 };
 
