@@ -30,10 +30,14 @@ typedef struct onefold_sums {
     uint8_t sha256[32];
 } onefold_sums;
 
-/* Reads the file once, to its end, and fills the digests that `kinds` (a mask) names. NULL or "-" is
- * standard input. Any thread. */
+/* Reads the file once, to its end, and fills the digests that `kinds` (a mask) names: direct
+ * and ahead where that pays. NULL or "-" is standard input. Any thread. */
 onefold_status onefold_sum_file(const char *path, uint32_t kinds, const onefold_cancel *cancel,
                                 onefold_sums *ret_sums, onefold_error *err);
+/* The same for an open descriptor of any kind (a pipe, a device), from where it stands to its end. It
+ * stays open. Any thread. */
+onefold_status onefold_sum_fd(int fd, uint32_t kinds, const onefold_cancel *cancel,
+                              onefold_sums *ret_sums, onefold_error *err);
 
 typedef struct onefold_verify_options {
     int structure_only;        /* stop before tensor data */
