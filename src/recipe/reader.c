@@ -4,10 +4,14 @@
 #include "recipe/reader.h"
 
 #include "base/check.h"
+#include "base/limits.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Ids a recipe can meet; there are about twenty. */
+enum { KINDS_MAX = 32 };
 
 void *of_reader_get(struct of_reader *reader, size_t bytes, size_t align)
 {
@@ -69,6 +73,7 @@ static void add_finding(struct of_reader *reader, const struct of_reader_finding
     kept->next = reader->findings;
     reader->findings = kept;
     reader->finding_count++;
+    reader->error_count += kept->level == ONEFOLD_LEVEL_ERROR ? 1 : 0;
 }
 
 void of_reader_error(struct of_reader *reader, const char *id, struct of_mark mark,
@@ -110,6 +115,45 @@ static int compare_places(const void *a, const void *b)
     return strcmp(left->message, right->message);
 }
 
+/* How many findings of one kind were met; a file of nothing but unknown keys is not worth 10,000
+ * lines. */
+struct kind {
+    const char *id;
+    uint64_t count;
+};
+
+static struct kind *find_kind(struct kind *kinds, uint32_t count, const char *id)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (kinds[i].id == NULL || strcmp(kinds[i].id, id) == 0) {
+            kinds[i].id = id;
+            return &kinds[i];
+        }
+    }
+    return &kinds[count - 1]; /* more kinds than rows: the last row counts the rest together */
+}
+
+static void deliver_sorted(const struct of_reader_finding *sorted, uint32_t count,
+                           struct of_report *report, const char *label)
+{
+    struct kind kinds[KINDS_MAX] = {{0}};
+
+    for (uint32_t i = 0; i < count; i++) {
+        const struct of_reader_finding *finding = &sorted[i];
+
+        if (find_kind(kinds, KINDS_MAX, finding->id)->count++ < OF_FINDINGS_SHOWN_MAX) {
+            of_report_at(report, finding->level, finding->id, label, finding->mark, finding->hint,
+                         "%s", finding->message);
+        }
+    }
+    for (uint32_t i = 0; i < KINDS_MAX && kinds[i].id != NULL; i++) {
+        if (kinds[i].count > OF_FINDINGS_SHOWN_MAX) {
+            of_report_note(report, kinds[i].id, label, "and %llu more of this kind",
+                           (unsigned long long)(kinds[i].count - OF_FINDINGS_SHOWN_MAX));
+        }
+    }
+}
+
 void of_reader_deliver(struct of_reader *reader, struct of_report *report, const char *label)
 {
     struct of_reader_finding *sorted =
@@ -123,10 +167,7 @@ void of_reader_deliver(struct of_reader *reader, struct of_report *report, const
         sorted[i] = *finding;
     }
     qsort(sorted, reader->finding_count, sizeof(sorted[0]), compare_places);
-    for (uint32_t i = 0; i < reader->finding_count; i++) {
-        of_report_at(report, sorted[i].level, sorted[i].id, label, sorted[i].mark, sorted[i].hint,
-                     "%s", sorted[i].message);
-    }
+    deliver_sorted(sorted, reader->finding_count, report, label);
 }
 
 const char *of_reader_describe(struct of_reader *reader, const struct of_yaml_node *node)

@@ -26,6 +26,7 @@ struct of_reader {
     struct of_recipe *recipe;
     struct of_reader_finding *findings; /* newest first */
     uint32_t finding_count;
+    uint32_t error_count;
     bool no_memory; /* an allocation failed; what was read is not complete */
 };
 
@@ -42,7 +43,8 @@ void of_reader_error(struct of_reader *reader, const char *id, struct of_mark ma
                      const char *hint, const char *format, ...) OF_PRINTF(5, 6);
 void of_reader_warning(struct of_reader *reader, const char *id, struct of_mark mark,
                        const char *format, ...) OF_PRINTF(4, 5);
-/* Hands all findings to `report`, sorted by place. */
+/* Hands the findings to `report`, sorted by place: of each kind the first OF_FINDINGS_SHOWN_MAX,
+ * then their number. */
 void of_reader_deliver(struct of_reader *reader, struct of_report *report, const char *label);
 
 /* "mapping", "list" or the text of a scalar in quotes, for "X expected, not Y". */

@@ -285,8 +285,8 @@ onefold_status of_recipe_parse(struct of_str text, const char *label, struct of_
     if (reader.no_memory) {
         return of_err_set(err, "memory", "no memory for the recipe");
     }
-    if (report->error_count > errors_before) {
-        return fail(label, report->error_count - errors_before, err);
+    if (reader.error_count > 0) {
+        return fail(label, reader.error_count, err);
     }
     *ret_recipe = reader.recipe;
     return ONEFOLD_OK;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/limits.h"
 #include "parsed.h"
 
 #define TWO_MODELS   \
@@ -82,6 +83,22 @@ static void test_totals(void **state)
     parsed_finish(&parsed);
     parsed_init(&parsed, "models: [{model: a}]\n");
     assert_string_equal(parsed.err.message, "recipe.yml: 1 error, nothing was written");
+    parsed_finish(&parsed);
+}
+
+static void test_many_errors_of_one_kind(void **state)
+{
+    char text[4000] = "merge_method: linear\n" TWO_MODELS "dtype: x\n";
+    struct parsed parsed;
+
+    (void)state;
+    for (int i = 0; i < 30; i++) {
+        (void)snprintf(text + strlen(text), sizeof(text) - strlen(text), "k%d: 1\n", i);
+    }
+    parsed_init(&parsed, text);
+    assert_int_equal(parsed.finding_count, 1 + OF_FINDINGS_SHOWN_MAX + 1);
+    assert_non_null(strstr(parsed.findings[parsed.finding_count - 1], "and 10 more of this kind"));
+    assert_string_equal(parsed.err.message, "recipe.yml: 31 errors, nothing was written");
     parsed_finish(&parsed);
 }
 
@@ -181,6 +198,7 @@ int main(void)
         cmocka_unit_test(test_null_is_absent),
         cmocka_unit_test(test_all_errors_in_the_order_of_the_file),
         cmocka_unit_test(test_totals),
+        cmocka_unit_test(test_many_errors_of_one_kind),
         cmocka_unit_test(test_no_recipe),
         cmocka_unit_test(test_forms),
         cmocka_unit_test(test_words),

@@ -62,7 +62,8 @@ static void test_refusals(void **state)
     assert_refused(MODEL("a@"), "2:18 error recipe-path: revision is empty");
     assert_refused(MODEL("+b"), "2:18 error recipe-path: path is empty");
     assert_refused(MODEL("a+"), "2:18 error recipe-path: path is empty");
-    assert_refused(MODEL("\"a\\0b\""), "2:18 error recipe-path: path \"a\\x00b\" holds a control");
+    assert_refused(MODEL("\"a\\u0007b\""),
+                   "2:18 error recipe-path: path \"a\\x07b\" holds a control");
     assert_refused(MODEL("[a]"), "2:18 error recipe-model: models[0]: model reference expected, "
                                  "not a list");
     assert_refused(MODEL("{lora: b}"), "2:18 error recipe-missing: models[0] has no \"model\"");
