@@ -403,6 +403,9 @@ static onefold_status copy_node(struct build *build, const struct of_yaml_node *
     uint32_t depth = 1;
     struct of_yaml_node *root = NULL;
 
+    if (from->kind != OF_YAML_SCALAR && build->depth == OF_RECIPE_DEPTH_MAX) {
+        return refuse(build, "recipe-limit", mark, "nesting of more than 32 levels");
+    }
     OF_TRY(copy_flat(build, from, &root));
     stack[0] = (struct copying){from, root, 0};
     while (depth > 0) {
@@ -419,7 +422,7 @@ static onefold_status copy_node(struct build *build, const struct of_yaml_node *
             OF_TRY(copy_flat(build, top->from->keys[top->next], &copy));
             top->to->keys[top->next] = copy;
         }
-        if (depth + build->depth > OF_RECIPE_DEPTH_MAX) {
+        if (value->kind != OF_YAML_SCALAR && build->depth + depth >= OF_RECIPE_DEPTH_MAX) {
             return refuse(build, "recipe-limit", mark, "nesting of more than 32 levels");
         }
         OF_TRY(copy_flat(build, value, &copy));
@@ -502,7 +505,7 @@ static onefold_status refuse_syntax(const struct build *build, const yaml_parser
     if (parser->error == YAML_READER_ERROR) {
         return refuse(build, "recipe-encoding", mark, problem);
     }
-    if (strstr(problem, "anchor") == NULL && strstr(problem, "undefined tag") != NULL) {
+    if (strstr(problem, "undefined tag") != NULL) {
         return refuse(build, "recipe-tag", mark, "a tag that is not allowed here");
     }
     (void)snprintf(what, sizeof(what), "%s%s%s", parser->context != NULL ? parser->context : "",
@@ -546,7 +549,7 @@ static onefold_status check_encoding(const struct build *build, struct of_str te
             return refuse(build, "recipe-encoding", mark, "a byte that is not UTF-8");
         }
         if ((code < 0x20 && code != '\n' && code != '\r' && code != '\t') ||
-            (code >= 0x7f && code < 0xa0 && code != 0x85)) {
+            (code >= 0x7f && code < 0xa0)) {
             return refuse(build, "recipe-encoding", mark, "a control character");
         }
         at += taken;
