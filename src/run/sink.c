@@ -37,7 +37,7 @@ static onefold_status refuse_direct(const struct of_sink *sink, const char *name
                                     onefold_error *err)
 {
     if (sink->plan->how.direct == OF_DIRECT_ON) {
-        return of_err_set(err, "io-backend", "%s: direct I/O was asked for and cannot be had here",
+        return of_err_set(err, "io-direct", "%s: direct I/O was asked for and cannot be had here",
                           name);
     }
     return ONEFOLD_OK;

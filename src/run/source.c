@@ -108,7 +108,7 @@ static onefold_status open_shard(struct of_source *source, const struct of_check
     OF_TRY(of_checkpoint_open_shard(checkpoint, shard_index, 0, &entry->fd, err));
     if (source->must_direct) {
         of_file_close(&entry->fd);
-        return of_err_set(err, "io-backend",
+        return of_err_set(err, "io-direct",
                           "%s: direct I/O was asked for and is refused by the file system",
                           of_checkpoint_shard_path(checkpoint, shard_index).text);
     }

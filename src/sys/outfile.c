@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -38,6 +39,38 @@ void of_outfile_write_behind(int fd, uint64_t offset, uint64_t length)
 void of_outfile_drop(int fd, uint64_t offset, uint64_t length)
 {
     (void)posix_fadvise(fd, (off_t)offset, (off_t)length, POSIX_FADV_DONTNEED);
+}
+
+/* Places looked at, and pages at each: enough to tell a file that was just read or written from one
+ * that was not. */
+enum { CACHE_PLACES = 8, CACHE_PAGES = 4 };
+
+bool of_outfile_is_cached(int fd, uint64_t size_bytes)
+{
+    const uint64_t page_bytes = of_outfile_page_bytes();
+    const uint64_t look_bytes = CACHE_PAGES * page_bytes;
+    unsigned char pages[CACHE_PAGES];
+    uint32_t cached_count = 0;
+
+    if (size_bytes < CACHE_PLACES * look_bytes) {
+        return true; /* too small to matter */
+    }
+    for (uint64_t i = 0; i < CACHE_PLACES; i++) {
+        const uint64_t at = (size_bytes - look_bytes) / (CACHE_PLACES - 1) * i;
+        const uint64_t offset = at - at % page_bytes;
+        void *map =
+            mmap(NULL, look_bytes, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, (off_t)offset);
+
+        if (map == MAP_FAILED) {
+            return false;
+        }
+        if (mincore(map, look_bytes, pages) == 0 && (pages[0] & 1) != 0 &&
+            (pages[CACHE_PAGES - 1] & 1) != 0) {
+            cached_count++;
+        }
+        (void)munmap(map, look_bytes);
+    }
+    return cached_count > CACHE_PLACES / 2;
 }
 
 void of_outfile_advise_sequential(int fd)

@@ -19,6 +19,8 @@ OF_NODISCARD onefold_status of_outfile_reopen(int folder, const char *name, bool
 void of_outfile_write_behind(int fd, uint64_t offset, uint64_t length);
 /* Gives the cached pages of a clean range back. */
 void of_outfile_drop(int fd, uint64_t offset, uint64_t length);
+/* True when most of the file seems to be in the page cache: a few places are looked at. */
+bool of_outfile_is_cached(int fd, uint64_t size_bytes);
 /* The file will be read from front to back. */
 void of_outfile_advise_sequential(int fd);
 /* Reads on from a pipe, a socket or a file: *ret_length bytes, 0 at the end. Ids: input-io. */
