@@ -317,6 +317,7 @@ static const struct id_row id_rows[] = {
     {"st-zero-size", ONEFOLD_E_FORMAT, "a tensor without bytes has to lie between two others"},
     {"stage-foreign", ONEFOLD_E_EXISTS, "look at the staging folder and remove it by hand"},
     {"stage-io", ONEFOLD_E_IO, "look at the disk (dmesg), then run the same command again"},
+    {"stage-left", ONEFOLD_OK, NULL},
     {"stage-stale", ONEFOLD_OK, NULL},
     {"target-busy", ONEFOLD_E_EXISTS, "another run writes there; wait for it"},
     {"target-clean", ONEFOLD_OK, NULL},
