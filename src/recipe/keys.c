@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Known words: the keys of every kind of mapping, the parameters of every method of the dialect and
- * of ours, and what to say about words that are none of them. Used by the reader.
+ * of ours, and what to say about words that are none of them. Used by the parser.
  */
 #include "recipe/keys.h"
 #include "recipe/setting.h"

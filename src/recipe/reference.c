@@ -3,7 +3,7 @@
  * Model references. The text form splits at '+' first and each half at '@'; the mapping form takes
  * paths that contain either. Nothing is looked up here.
  */
-#include "recipe/reader.h"
+#include "recipe/parser.h"
 
 #include <string.h>
 
@@ -37,15 +37,15 @@ static void split(struct of_str text, char c, struct of_str *ret_first, struct o
     }
 }
 
-static bool check_word(struct of_reader *reader, struct of_mark mark, const char *what,
+static bool check_word(struct of_parser *parser, struct of_mark mark, const char *what,
                        struct of_str text)
 {
     if (text.length == 0) {
-        of_reader_error(reader, "recipe-path", mark, NULL, "%s is empty", what);
+        of_parser_error(parser, "recipe-path", mark, NULL, "%s is empty", what);
         return false;
     }
     if (of_str_has_control(text)) {
-        of_reader_error(reader, "recipe-path", mark, NULL, "%s \"%s\" holds a control character",
+        of_parser_error(parser, "recipe-path", mark, NULL, "%s \"%s\" holds a control character",
                         what, of_str_escape(text).text);
         return false;
     }
@@ -53,91 +53,91 @@ static bool check_word(struct of_reader *reader, struct of_mark mark, const char
 }
 
 /* PATH[@REVISION] */
-static bool read_half(struct of_reader *reader, struct of_mark mark, struct of_str text,
+static bool read_half(struct of_parser *parser, struct of_mark mark, struct of_str text,
                       struct half *ret_half)
 {
     if (count_of(text, '@') > 1) {
-        of_reader_error(reader, "recipe-model", mark,
+        of_parser_error(parser, "recipe-model", mark,
                         "a path with \"@\" in it needs the mapping form: {model: {path: PATH}}",
                         "more than one \"@\" in \"%s\"", of_str_escape(text).text);
         return false;
     }
     split(text, '@', &ret_half->path, &ret_half->revision);
-    return check_word(reader, mark, "path", ret_half->path) &&
-           (count_of(text, '@') == 0 || check_word(reader, mark, "revision", ret_half->revision));
+    return check_word(parser, mark, "path", ret_half->path) &&
+           (count_of(text, '@') == 0 || check_word(parser, mark, "revision", ret_half->revision));
 }
 
-static bool read_path(struct of_reader *reader, const struct of_yaml_node *node, const char *place,
+static bool read_path(struct of_parser *parser, const struct of_yaml_node *node, const char *place,
                       struct half *ret_half)
 {
     const struct of_yaml_node *fields[OF_KEYS_COUNT_MAX];
 
     if (node->kind == OF_YAML_SCALAR) {
-        return read_half(reader, node->mark, node->text, ret_half);
+        return read_half(parser, node->mark, node->text, ret_half);
     }
-    if (!of_reader_fields(reader, node, OF_KEYS_PATH, place, fields)) {
+    if (!of_parser_fields(parser, node, OF_KEYS_PATH, place, fields)) {
         return false;
     }
     if (fields[PATH_PATH] == NULL) {
-        of_reader_error(reader, "recipe-missing", node->mark, NULL, "%s has no \"path\"", place);
+        of_parser_error(parser, "recipe-missing", node->mark, NULL, "%s has no \"path\"", place);
         return false;
     }
-    if (!of_reader_text(reader, fields[PATH_PATH], "path", &ret_half->path) ||
-        !check_word(reader, fields[PATH_PATH]->mark, "path", ret_half->path)) {
+    if (!of_parser_text(parser, fields[PATH_PATH], "path", &ret_half->path) ||
+        !check_word(parser, fields[PATH_PATH]->mark, "path", ret_half->path)) {
         return false;
     }
     if (fields[PATH_REVISION] == NULL) {
         return true;
     }
-    return of_reader_text(reader, fields[PATH_REVISION], "revision", &ret_half->revision) &&
-           check_word(reader, fields[PATH_REVISION]->mark, "revision", ret_half->revision);
+    return of_parser_text(parser, fields[PATH_REVISION], "revision", &ret_half->revision) &&
+           check_word(parser, fields[PATH_REVISION]->mark, "revision", ret_half->revision);
 }
 
-static bool read_mapping(struct of_reader *reader, const struct of_yaml_node *node,
+static bool read_mapping(struct of_parser *parser, const struct of_yaml_node *node,
                          const char *place, struct half *ret_model, struct half *ret_lora)
 {
     const struct of_yaml_node *fields[OF_KEYS_COUNT_MAX];
     struct of_str ignored;
 
-    if (!of_reader_fields(reader, node, OF_KEYS_REFERENCE, place, fields)) {
+    if (!of_parser_fields(parser, node, OF_KEYS_REFERENCE, place, fields)) {
         return false;
     }
     if (fields[REFERENCE_MODEL] == NULL) {
-        of_reader_error(reader, "recipe-missing", node->mark, NULL, "%s has no \"model\"", place);
+        of_parser_error(parser, "recipe-missing", node->mark, NULL, "%s has no \"model\"", place);
         return false;
     }
     if (fields[REFERENCE_ARCHITECTURE] != NULL &&
-        !of_reader_text(reader, fields[REFERENCE_ARCHITECTURE], "name of an architecture",
+        !of_parser_text(parser, fields[REFERENCE_ARCHITECTURE], "name of an architecture",
                         &ignored)) {
         return false;
     }
-    return read_path(reader, fields[REFERENCE_MODEL], of_reader_print(reader, "model of %s", place),
+    return read_path(parser, fields[REFERENCE_MODEL], of_parser_print(parser, "model of %s", place),
                      ret_model) &&
            (fields[REFERENCE_LORA] == NULL ||
-            read_path(reader, fields[REFERENCE_LORA], of_reader_print(reader, "lora of %s", place),
+            read_path(parser, fields[REFERENCE_LORA], of_parser_print(parser, "lora of %s", place),
                       ret_lora));
 }
 
-static bool read_text(struct of_reader *reader, const struct of_yaml_node *node,
+static bool read_text(struct of_parser *parser, const struct of_yaml_node *node,
                       struct half *ret_model, struct half *ret_lora)
 {
     struct of_str model;
     struct of_str lora;
 
     if (count_of(node->text, '+') > 1) {
-        of_reader_error(reader, "recipe-model", node->mark,
+        of_parser_error(parser, "recipe-model", node->mark,
                         "a path with \"+\" in it needs the mapping form: {model: {path: PATH}}",
                         "more than one \"+\" in \"%s\"", of_str_escape(node->text).text);
         return false;
     }
     split(node->text, '+', &model, &lora);
-    return read_half(reader, node->mark, model, ret_model) &&
-           (count_of(node->text, '+') == 0 || read_half(reader, node->mark, lora, ret_lora));
+    return read_half(parser, node->mark, model, ret_model) &&
+           (count_of(node->text, '+') == 0 || read_half(parser, node->mark, lora, ret_lora));
 }
 
 /* The one text that stands for a reference in plans and manifests, whichever form it was written
  * in. */
-static struct of_str print_reference(struct of_reader *reader, const struct of_model_ref *ref)
+static struct of_str print_reference(struct of_parser *parser, const struct of_model_ref *ref)
 {
     const char *parts[] = {ref->path,         ref->revision[0] != '\0' ? "@" : "",
                            ref->revision,     ref->lora_path[0] != '\0' ? "+" : "",
@@ -149,7 +149,7 @@ static struct of_str print_reference(struct of_reader *reader, const struct of_m
     for (size_t i = 0; i < OF_LENGTH(parts); i++) {
         length += strlen(parts[i]);
     }
-    text = OF_READER_NEW(reader, char, length + 1);
+    text = OF_PARSER_NEW(parser, char, length + 1);
     if (text == NULL) {
         return OF_STR("");
     }
@@ -161,28 +161,28 @@ static struct of_str print_reference(struct of_reader *reader, const struct of_m
     return (struct of_str){text, length};
 }
 
-bool of_reader_reference(struct of_reader *reader, const struct of_yaml_node *node,
+bool of_parser_reference(struct of_parser *parser, const struct of_yaml_node *node,
                          const char *place, struct of_model_ref *ret_ref)
 {
     struct half model = {{"", 0}, {"", 0}};
     struct half lora = {{"", 0}, {"", 0}};
 
     if (node->kind == OF_YAML_LIST || of_yaml_is_null(node)) {
-        of_reader_error(reader, "recipe-model", node->mark, NULL,
+        of_parser_error(parser, "recipe-model", node->mark, NULL,
                         "%s: model reference expected, not %s", place,
-                        of_reader_describe(reader, node));
+                        of_parser_describe(parser, node));
         return false;
     }
-    if (!(node->kind == OF_YAML_SCALAR ? read_text(reader, node, &model, &lora)
-                                       : read_mapping(reader, node, place, &model, &lora))) {
+    if (!(node->kind == OF_YAML_SCALAR ? read_text(parser, node, &model, &lora)
+                                       : read_mapping(parser, node, place, &model, &lora))) {
         return false;
     }
     ret_ref->mark = node->mark;
-    ret_ref->path = of_reader_copy(reader, model.path);
-    ret_ref->revision = of_reader_copy(reader, model.revision);
-    ret_ref->lora_path = of_reader_copy(reader, lora.path);
-    ret_ref->lora_revision = of_reader_copy(reader, lora.revision);
-    ret_ref->text = print_reference(reader, ret_ref);
+    ret_ref->path = of_parser_copy(parser, model.path);
+    ret_ref->revision = of_parser_copy(parser, model.revision);
+    ret_ref->lora_path = of_parser_copy(parser, lora.path);
+    ret_ref->lora_revision = of_parser_copy(parser, lora.revision);
+    ret_ref->text = print_reference(parser, ret_ref);
     return true;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory, findings and plain values of the recipe reader. Used by the other files of this folder.
+/* Memory, findings and plain values of the recipe parser. Used by the other files of this folder.
  */
-#include "recipe/reader.h"
+#include "recipe/parser.h"
 
 #include "base/check.h"
 #include "base/limits.h"
@@ -13,98 +13,98 @@
 /* Ids a recipe can meet; there are about twenty. */
 enum { KINDS_MAX = 32 };
 
-void *of_reader_get(struct of_reader *reader, size_t bytes, size_t align)
+void *of_parser_get(struct of_parser *parser, size_t bytes, size_t align)
 {
     void *block;
 
     if (bytes == 0) {
         return NULL;
     }
-    block = of_arena_get(reader->arena, bytes, align);
+    block = of_arena_get(parser->arena, bytes, align);
     if (block == NULL) {
-        reader->no_memory = true;
+        parser->no_memory = true;
     }
     return block;
 }
 
-const char *of_reader_copy(struct of_reader *reader, struct of_str text)
+const char *of_parser_copy(struct of_parser *parser, struct of_str text)
 {
-    const char *copy = of_arena_copy(reader->arena, text.data, text.length);
+    const char *copy = of_arena_copy(parser->arena, text.data, text.length);
 
     if (copy == NULL) {
-        reader->no_memory = true;
+        parser->no_memory = true;
         return "";
     }
     return copy;
 }
 
-static const char *print_list(struct of_reader *reader, const char *format, va_list args)
+static const char *print_list(struct of_parser *parser, const char *format, va_list args)
     OF_PRINTF(2, 0);
 
-static const char *print_list(struct of_reader *reader, const char *format, va_list args)
+static const char *print_list(struct of_parser *parser, const char *format, va_list args)
 {
     /* Longer than any message an error value holds; what is cut here would be cut there. */
     char text[1024];
     const int length = vsnprintf(text, sizeof(text), format, args);
 
     of_assert(length >= 0);
-    return of_reader_copy(reader, of_str_from(text));
+    return of_parser_copy(parser, of_str_from(text));
 }
 
-const char *of_reader_print(struct of_reader *reader, const char *format, ...)
+const char *of_parser_print(struct of_parser *parser, const char *format, ...)
 {
     const char *text;
     va_list args;
 
     va_start(args, format);
-    text = print_list(reader, format, args);
+    text = print_list(parser, format, args);
     va_end(args);
     return text;
 }
 
-static void add_finding(struct of_reader *reader, const struct of_reader_finding *finding)
+static void add_finding(struct of_parser *parser, const struct of_parser_finding *finding)
 {
-    struct of_reader_finding *kept = OF_READER_NEW(reader, struct of_reader_finding, 1);
+    struct of_parser_finding *kept = OF_PARSER_NEW(parser, struct of_parser_finding, 1);
 
     if (kept == NULL) {
         return;
     }
     *kept = *finding;
-    kept->next = reader->findings;
-    reader->findings = kept;
-    reader->finding_count++;
-    reader->error_count += kept->level == ONEFOLD_LEVEL_ERROR ? 1 : 0;
+    kept->next = parser->findings;
+    parser->findings = kept;
+    parser->finding_count++;
+    parser->error_count += kept->level == ONEFOLD_LEVEL_ERROR ? 1 : 0;
 }
 
-void of_reader_error(struct of_reader *reader, const char *id, struct of_mark mark,
+void of_parser_error(struct of_parser *parser, const char *id, struct of_mark mark,
                      const char *hint, const char *format, ...)
 {
-    struct of_reader_finding finding = {
+    struct of_parser_finding finding = {
         .level = ONEFOLD_LEVEL_ERROR, .id = id, .mark = mark, .hint = hint};
     va_list args;
 
     va_start(args, format);
-    finding.message = print_list(reader, format, args);
+    finding.message = print_list(parser, format, args);
     va_end(args);
-    add_finding(reader, &finding);
+    add_finding(parser, &finding);
 }
 
-void of_reader_warning(struct of_reader *reader, const char *id, struct of_mark mark,
+void of_parser_warning(struct of_parser *parser, const char *id, struct of_mark mark,
                        const char *format, ...)
 {
-    struct of_reader_finding finding = {.level = ONEFOLD_LEVEL_WARNING, .id = id, .mark = mark};
+    struct of_parser_finding finding = {.level = ONEFOLD_LEVEL_WARNING, .id = id, .mark = mark};
     va_list args;
 
     va_start(args, format);
-    finding.message = print_list(reader, format, args);
+    finding.message = print_list(parser, format, args);
     va_end(args);
-    add_finding(reader, &finding);
+    add_finding(parser, &finding);
 }
 
 static int compare_places(const void *a, const void *b)
 {
-    const struct of_reader_finding *left = a;
-    const struct of_reader_finding *right = b;
+    const struct of_parser_finding *left = a;
+    const struct of_parser_finding *right = b;
 
     if (left->mark.line != right->mark.line) {
         return left->mark.line < right->mark.line ? -1 : 1;
@@ -133,13 +133,13 @@ static struct kind *find_kind(struct kind *kinds, uint32_t count, const char *id
     return &kinds[count - 1]; /* more kinds than rows: the last row counts the rest together */
 }
 
-static void deliver_sorted(const struct of_reader_finding *sorted, uint32_t count,
+static void deliver_sorted(const struct of_parser_finding *sorted, uint32_t count,
                            struct of_report *report, const char *label)
 {
     struct kind kinds[KINDS_MAX] = {{0}};
 
     for (uint32_t i = 0; i < count; i++) {
-        const struct of_reader_finding *finding = &sorted[i];
+        const struct of_parser_finding *finding = &sorted[i];
 
         if (find_kind(kinds, KINDS_MAX, finding->id)->count++ < OF_FINDINGS_SHOWN_MAX) {
             of_report_at(report, finding->level, finding->id, label, finding->mark, finding->hint,
@@ -154,23 +154,23 @@ static void deliver_sorted(const struct of_reader_finding *sorted, uint32_t coun
     }
 }
 
-void of_reader_deliver(struct of_reader *reader, struct of_report *report, const char *label)
+void of_parser_deliver(struct of_parser *parser, struct of_report *report, const char *label)
 {
-    struct of_reader_finding *sorted =
-        OF_READER_NEW(reader, struct of_reader_finding, reader->finding_count);
-    const struct of_reader_finding *finding = reader->findings;
+    struct of_parser_finding *sorted =
+        OF_PARSER_NEW(parser, struct of_parser_finding, parser->finding_count);
+    const struct of_parser_finding *finding = parser->findings;
 
     if (sorted == NULL) {
         return;
     }
-    for (uint32_t i = 0; i < reader->finding_count; i++, finding = finding->next) {
+    for (uint32_t i = 0; i < parser->finding_count; i++, finding = finding->next) {
         sorted[i] = *finding;
     }
-    qsort(sorted, reader->finding_count, sizeof(sorted[0]), compare_places);
-    deliver_sorted(sorted, reader->finding_count, report, label);
+    qsort(sorted, parser->finding_count, sizeof(sorted[0]), compare_places);
+    deliver_sorted(sorted, parser->finding_count, report, label);
 }
 
-const char *of_reader_describe(struct of_reader *reader, const struct of_yaml_node *node)
+const char *of_parser_describe(struct of_parser *parser, const struct of_yaml_node *node)
 {
     switch (node->kind) {
     case OF_YAML_LIST:
@@ -182,10 +182,10 @@ const char *of_reader_describe(struct of_reader *reader, const struct of_yaml_no
     }
     return of_yaml_is_null(node)
                ? "null"
-               : of_reader_print(reader, "\"%s\"", of_str_escape(node->text).text);
+               : of_parser_print(parser, "\"%s\"", of_str_escape(node->text).text);
 }
 
-bool of_reader_fields(struct of_reader *reader, const struct of_yaml_node *node,
+bool of_parser_fields(struct of_parser *parser, const struct of_yaml_node *node,
                       enum of_keys_level level, const char *place,
                       const struct of_yaml_node *ret_fields[OF_KEYS_COUNT_MAX])
 {
@@ -193,8 +193,8 @@ bool of_reader_fields(struct of_reader *reader, const struct of_yaml_node *node,
         ret_fields[i] = NULL;
     }
     if (node->kind != OF_YAML_MAPPING) {
-        of_reader_error(reader, "recipe-kind", node->mark, NULL, "%s: a mapping expected, not %s",
-                        place, of_reader_describe(reader, node));
+        of_parser_error(parser, "recipe-kind", node->mark, NULL, "%s: a mapping expected, not %s",
+                        place, of_parser_describe(parser, node));
         return false;
     }
     for (uint32_t i = 0; i < node->count; i++) {
@@ -202,7 +202,7 @@ bool of_reader_fields(struct of_reader *reader, const struct of_yaml_node *node,
         const uint32_t number = of_keys_find(level, key->text);
 
         if (number == UINT32_MAX) {
-            of_reader_error(reader, "recipe-key", key->mark, of_keys_hint(level, key->text),
+            of_parser_error(parser, "recipe-key", key->mark, of_keys_hint(level, key->text),
                             "unknown key \"%s\" in %s", of_str_escape(key->text).text, place);
         } else if (!of_yaml_is_null(node->values[i])) {
             ret_fields[number] = node->values[i];
@@ -211,27 +211,27 @@ bool of_reader_fields(struct of_reader *reader, const struct of_yaml_node *node,
     return true;
 }
 
-bool of_reader_list(struct of_reader *reader, const struct of_yaml_node *node, const char *place)
+bool of_parser_list(struct of_parser *parser, const struct of_yaml_node *node, const char *place)
 {
     if (node->kind != OF_YAML_LIST) {
-        of_reader_error(reader, "recipe-kind", node->mark, NULL, "%s: a list expected, not %s",
-                        place, of_reader_describe(reader, node));
+        of_parser_error(parser, "recipe-kind", node->mark, NULL, "%s: a list expected, not %s",
+                        place, of_parser_describe(parser, node));
         return false;
     }
     if (node->count == 0) {
-        of_reader_error(reader, "recipe-missing", node->mark, "list at least one entry",
+        of_parser_error(parser, "recipe-missing", node->mark, "list at least one entry",
                         "%s is empty", place);
         return false;
     }
     return true;
 }
 
-bool of_reader_text(struct of_reader *reader, const struct of_yaml_node *node, const char *what,
+bool of_parser_text(struct of_parser *parser, const struct of_yaml_node *node, const char *what,
                     struct of_str *ret_text)
 {
     if (node->kind != OF_YAML_SCALAR || of_yaml_is_null(node)) {
-        of_reader_error(reader, "recipe-kind", node->mark, NULL, "%s expected, not %s", what,
-                        of_reader_describe(reader, node));
+        of_parser_error(parser, "recipe-kind", node->mark, NULL, "%s expected, not %s", what,
+                        of_parser_describe(parser, node));
         return false;
     }
     *ret_text = node->text;
@@ -292,19 +292,19 @@ static const char *number_hint(struct of_str text)
     return has_digit && only_decimal ? "the number is malformed, or too large" : NULL;
 }
 
-bool of_reader_number(struct of_reader *reader, const struct of_yaml_node *node, double *ret_value)
+bool of_parser_number(struct of_parser *parser, const struct of_yaml_node *node, double *ret_value)
 {
     if (node->kind == OF_YAML_SCALAR && !of_yaml_is_null(node) &&
         of_str_to_double(node->text, ret_value)) {
         return true;
     }
-    of_reader_error(reader, "recipe-number", node->mark,
+    of_parser_error(parser, "recipe-number", node->mark,
                     node->kind == OF_YAML_SCALAR ? number_hint(node->text) : NULL,
-                    "number expected, not %s", of_reader_describe(reader, node));
+                    "number expected, not %s", of_parser_describe(parser, node));
     return false;
 }
 
-bool of_reader_bool(struct of_reader *reader, const struct of_yaml_node *node, bool *ret_value)
+bool of_parser_bool(struct of_parser *parser, const struct of_yaml_node *node, bool *ret_value)
 {
     double number;
 
@@ -322,12 +322,12 @@ bool of_reader_bool(struct of_reader *reader, const struct of_yaml_node *node, b
             return true;
         }
     }
-    of_reader_error(reader, "recipe-value", node->mark, NULL, "true or false expected, not %s",
-                    of_reader_describe(reader, node));
+    of_parser_error(parser, "recipe-value", node->mark, NULL, "true or false expected, not %s",
+                    of_parser_describe(parser, node));
     return false;
 }
 
-bool of_reader_integer(struct of_reader *reader, const struct of_yaml_node *node, double *ret_value)
+bool of_parser_integer(struct of_parser *parser, const struct of_yaml_node *node, double *ret_value)
 {
     uint64_t number;
 
@@ -337,7 +337,7 @@ bool of_reader_integer(struct of_reader *reader, const struct of_yaml_node *node
         *ret_value = (double)number;
         return true;
     }
-    of_reader_error(reader, "recipe-number", node->mark, "write plain digits",
-                    "integer expected, not %s", of_reader_describe(reader, node));
+    of_parser_error(parser, "recipe-number", node->mark, "write plain digits",
+                    "integer expected, not %s", of_parser_describe(parser, node));
     return false;
 }
