@@ -362,6 +362,12 @@ static onefold_status nothing_there(const char *path, onefold_error *err)
         return of_err_set(err, "checkpoint-missing", "%s: no such file or folder",
                           shown(path).text);
     }
+    if (err->status == ONEFOLD_E_IO) {
+        /* A name the file system cannot even look for, such as one that is too long. */
+        onefold_error reason = *err;
+
+        return of_err_set(err, "checkpoint-missing", "%s", reason.message);
+    }
     return err->status;
 }
 
