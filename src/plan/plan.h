@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Floor 3, `plan`: recipe + tables -> one immutable plan that decides every byte before a tensor byte
- * is read; includes base, fmt, ckpt, recipe, method. Pure apart from opening the inputs' headers.
+ * Floor 3, `plan`: recipe + tables -> one immutable plan that decides every byte before a tensor
+ * byte is read; includes base, fmt, ckpt, recipe, method. Pure apart from opening the inputs'
+ * headers.
  *
  *   match    which input tensors feed which output          -> steps, layouts
  *   resolve  parameters per tensor, coefficients            -> rows
@@ -30,12 +31,12 @@ enum of_direct { OF_DIRECT_AUTO, OF_DIRECT_ON, OF_DIRECT_OFF };
 enum of_nonfinite { OF_NONFINITE_FAIL, OF_NONFINITE_KEEP };
 
 struct of_plan_options {
-    uint64_t memory_bytes;       /* 0 = default, shrunk to what the cgroup leaves */
-    uint32_t worker_count;       /* 0 = usable CPUs less one, at least 1 */
-    const char *io_name;         /* NULL = uring, else threads */
+    uint64_t memory_bytes; /* 0 = default, shrunk to what the cgroup leaves */
+    uint32_t worker_count; /* 0 = usable CPUs less one, at least 1 */
+    const char *io_name;   /* NULL = uring, else threads */
     enum of_direct direct;
-    uint64_t out_shard_bytes;    /* 0 = one file */
-    bool has_dtype;              /* overrides the recipe's */
+    uint64_t out_shard_bytes; /* 0 = one file */
+    bool has_dtype;           /* overrides the recipe's */
     onefold_dtype dtype;
     bool has_out_dtype;
     onefold_dtype out_dtype;
@@ -44,22 +45,25 @@ struct of_plan_options {
     enum of_nonfinite nonfinite;
     bool copy_tokenizer;
     bool write_card;
-    uint32_t sums;               /* OF_SUM_* */
+    uint32_t sums; /* OF_SUM_* */
     bool no_links;
-    const char *hf_cache;        /* NULL = environment */
+    const char *hf_cache; /* NULL = environment */
     /* Tests: a smaller tile or fewer slots than the budget would choose; 0 = no wish. */
     uint32_t tile_grains_max;
     uint32_t slot_count_max;
-    uint32_t area_count_max;     /* inputs per round */
+    uint32_t area_count_max; /* inputs per round */
+    /* What the machine allows. This floor may not ask the system: whoever builds a plan does. */
+    uint32_t machine_cpu_count;    /* 0 = unknown */
+    uint64_t machine_memory_bytes; /* what cgroups leave; 0 = unknown */
 };
 void of_plan_options_init(struct of_plan_options *options);
 
 /* Where one input keeps the tensor of each step. One layout serves all inputs that share it. */
 enum { OF_PLACE_ABSENT = 0xffff };
 struct of_layout {
-    uint64_t *offsets;  /* [step], in the file */
-    uint16_t *shards;   /* [step]; OF_PLACE_ABSENT: this input has no such tensor */
-    uint8_t *dtypes;    /* [step] */
+    uint64_t *offsets; /* [step], in the file */
+    uint16_t *shards;  /* [step]; OF_PLACE_ABSENT: this input has no such tensor */
+    uint8_t *dtypes;   /* [step] */
 };
 
 /* inputs[0 .. T-1] contribute, in recipe order. The base, if the method reads one, is inputs[T]. */
@@ -67,7 +71,7 @@ struct of_plan_input {
     const struct of_checkpoint *checkpoint;
     const struct of_layout *layout;
     const char *label;
-    struct of_str reference;     /* as the recipe names it */
+    struct of_str reference; /* as the recipe names it */
     const char *revision;
     bool is_base;
     struct of_fact samples;
@@ -77,13 +81,13 @@ struct of_plan_input {
 
 /* One distinct set of coefficients; steps share rows. */
 struct of_row {
-    const float *coefs;    /* [T] */
+    const float *coefs; /* [T] */
     bool has_divisor;
     float divisor;
-    bool has_factor;       /* multiply v before adding the base (plain frame: before storing) */
+    bool has_factor; /* multiply v before adding the base (plain frame: before storing) */
     float factor;
-    double lambda;         /* for print: sum form; NAN where the method has none */
-    double beta;           /* mean form */
+    double lambda; /* for print: sum form; NAN where the method has none */
+    double beta;   /* mean form */
 };
 
 enum of_step_kind {
@@ -93,19 +97,20 @@ enum of_step_kind {
 
 struct of_step {
     uint8_t kind;
-    bool delta;            /* frame of a merge step */
-    bool compare;          /* copy: the other inputs have the tensor too, and their bytes are compared */
-    uint32_t row;          /* merge: index into rows */
-    uint32_t source;       /* copy: input whose bytes are taken */
-    double t;              /* place of its layer in [0, 1] */
-    uint64_t first_grain;  /* over the whole output, in output order */
+    bool delta;      /* frame of a merge step */
+    bool compare;    /* copy: the other inputs have the tensor too, and their bytes are compared */
+    uint32_t row;    /* merge: index into rows */
+    uint32_t source; /* copy: input whose bytes are taken */
+    double t;        /* place of its layer in [0, 1] */
+    uint64_t first_grain; /* over the whole output, in output order */
 };
 
-/* What is visited together: one step cut into tiles of k grains, or a bundle of whole small steps. */
+/* What is visited together: one step cut into tiles of k grains, or a bundle of whole small steps.
+ */
 struct of_unit {
     uint32_t first_step;
-    uint32_t step_count;   /* > 1: bundle, one visit */
-    uint32_t tile_grains;  /* single step: grains per tile */
+    uint32_t step_count;  /* > 1: bundle, one visit */
+    uint32_t tile_grains; /* single step: grains per tile */
     uint64_t first_visit;
 };
 
@@ -114,18 +119,18 @@ struct of_visit {
     uint64_t number;
     uint32_t first_step;
     uint32_t step_count;
-    uint64_t first_elem;   /* in the step; 0 for a bundle */
-    uint64_t elem_count;   /* of the step that is covered; for a bundle of all its steps together */
-    uint64_t first_grain;  /* over the whole output */
+    uint64_t first_elem;  /* in the step; 0 for a bundle */
+    uint64_t elem_count;  /* of the step that is covered; for a bundle of all its steps together */
+    uint64_t first_grain; /* over the whole output */
     uint64_t grain_count;
     uint32_t out_shard;
-    uint64_t out_offset;   /* in the file */
+    uint64_t out_offset; /* in the file */
     uint64_t out_bytes;
 };
 
 struct of_range {
-    uint16_t shard;        /* OF_PLACE_ABSENT when the input has nothing to give */
-    uint64_t offset;       /* in the file */
+    uint16_t shard;  /* OF_PLACE_ABSENT when the input has nothing to give */
+    uint64_t offset; /* in the file */
     uint64_t byte_count;
 };
 
@@ -138,21 +143,21 @@ struct of_budget_line {
 };
 enum { OF_BUDGET_LINES_MAX = 16 };
 
-/* How the plan is carried out; not hashed. Sizes of one slot's parts: area_count + 1 read areas (the
- * last is the base's) and one area that holds the plane and, in the end, the output bytes. */
+/* How the plan is carried out; not hashed. Sizes of one slot's parts: area_count + 1 read areas
+ * (the last is the base's) and one area that holds the plane and, in the end, the output bytes. */
 struct of_how {
     uint64_t memory_bytes;
-    const char *io_name;      /* NULL = choose */
+    const char *io_name; /* NULL = choose */
     enum of_direct direct;
     uint32_t worker_count;
     uint32_t slot_count;
-    uint32_t area_count;      /* inputs read together in one round; = T: gather, 1: fold one by one */
-    uint64_t area_bytes;      /* of one read area, slack for alignment on both sides included */
+    uint32_t area_count; /* inputs read together in one round; = T: gather, 1: fold one by one */
+    uint64_t area_bytes; /* of one read area, slack for alignment on both sides included */
     uint64_t base_area_bytes; /* 0 when nothing reads a base */
     uint64_t out_area_bytes;
-    uint64_t slot_bytes;      /* area_count * area_bytes + base_area_bytes + out_area_bytes */
+    uint64_t slot_bytes; /* area_count * area_bytes + base_area_bytes + out_area_bytes */
     uint64_t pool_bytes;
-    uint64_t scratch_bytes;   /* per worker */
+    uint64_t scratch_bytes; /* per worker */
     struct of_budget_line lines[OF_BUDGET_LINES_MAX];
     uint32_t line_count;
 };
@@ -165,12 +170,12 @@ struct of_plan {
     const struct of_recipe *recipe;
     const struct of_method *method;
     const struct of_checkpoint *donor;
-    struct of_plan_input *inputs;   /* input_count + has_base */
-    uint32_t input_count;           /* T */
-    bool has_base;                  /* inputs[T] is read */
-    bool has_row_lambda;            /* the method has lambda/beta */
+    struct of_plan_input *inputs; /* input_count + has_base */
+    uint32_t input_count;         /* T */
+    bool has_base;                /* inputs[T] is read */
+    bool has_row_lambda;          /* the method has lambda/beta */
 
-    struct of_tensor *tensors;      /* output tensors in output order: [step] */
+    struct of_tensor *tensors; /* output tensors in output order: [step] */
     struct of_step *steps;
     uint32_t step_count;
     struct of_row *rows;
@@ -193,13 +198,13 @@ struct of_plan {
     struct of_plan_notice {
         const char *id;
         const char *text;
-    } *notices;
+    } * notices;
     uint32_t notice_count;
 
-    uint64_t read_bytes;            /* of the one pass */
-    uint64_t write_bytes;           /* tensor data and headers */
+    uint64_t read_bytes;  /* of the one pass */
+    uint64_t write_bytes; /* tensor data and headers */
     struct of_how how;
-    struct of_sha256_digest hash;   /* plan hash */
+    struct of_sha256_digest hash; /* plan hash */
 };
 
 /*
@@ -226,6 +231,7 @@ typedef bool of_plan_write_fn(void *context, const char *data, uint64_t length);
 /* Prints the plan: grouped by stack and role, or every tensor (TEXT_ALL), or one canonical object.
  * Needs little memory whatever the number of tensors. */
 OF_NODISCARD onefold_status of_plan_write(const struct of_plan *plan, enum of_plan_form form,
-                                          of_plan_write_fn *write, void *context, onefold_error *err);
+                                          of_plan_write_fn *write, void *context,
+                                          onefold_error *err);
 
 #endif

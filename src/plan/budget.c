@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Memory as a sum of named parts, fixed before the run. What is left after everything else goes to
+ * slots; wanted are, in this order: slots enough to keep workers and disk busy, reads of 1 MiB, and
+ * as many inputs together as fit (all of them: gather; fewer: their sum waits in the slot while
+ * inputs come and go). So the number of inputs never decides whether a merge fits.
+ */
+#include "plan/build.h"
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/num.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Three f32 blocks of a worker (run/job.h). */
+enum { SCRATCH_BYTES = 3 * OF_BLOCK_ELEMS * 4 };
+/* Pool pages are huge ones. */
+#define POOL_ALIGN (2 * OF_MIB)
+/* Threads of an I/O backend that has them (sys/io.h). */
+enum { IO_THREADS_MAX = 16 };
+/* Control state of one read area, and of one slot besides areas, leaves and counts. */
+enum { AREA_STATE_BYTES = 256, SLOT_STATE_BYTES = 1024 };
+enum { LEAF_BYTES = 16, COUNT_BYTES = 64 };
+/* Queues, completions, descriptors of open files and their tables. */
+#define RING_BYTES (512 * OF_KIB)
+/* One output shard: name, descriptors, two running digests. */
+enum { SHARD_STATE_BYTES = 2048 };
+/* One input: descriptors, identity checks. */
+enum { INPUT_STATE_BYTES = 256 };
+/* A parsed recipe in relation to its text, and what the smallest costs. */
+enum { RECIPE_FACTOR = 16 };
+#define RECIPE_BYTES_MIN (256 * OF_KIB)
+/* Buffers of the writers of small files. */
+#define WRITER_BYTES     (512 * OF_KIB)
+
+/* Smallest tile that is tried, in bytes per input. */
+#define READ_BYTES_MIN (128 * OF_KIB)
+/* Fewer slots than this leave disk or workers idle; more than the upper aim gains nothing. */
+enum { SLOTS_WANTED_MIN = 4, SLOTS_AIM_MIN = 8, SLOTS_POSSIBLE_MIN = 2 };
+
+/* ---- The bound, the workers ---- */
+
+static onefold_status settle_memory(struct of_build *build, onefold_error *err)
+{
+    const struct of_plan_options *options = build->options;
+    const uint64_t machine =
+        options->machine_memory_bytes != 0 ? options->machine_memory_bytes : UINT64_MAX;
+
+    build->memory_bytes = options->memory_bytes;
+    if (build->memory_bytes == 0) {
+        build->memory_bytes = OF_MEMORY_DEFAULT;
+        if (machine < build->memory_bytes) {
+            build->memory_bytes = of_num_max(machine, OF_MEMORY_MIN);
+            of_report_note(build->report, "memory-shrunk", NULL,
+                           "--memory is %llu MiB here instead of %llu MiB: the container leaves no "
+                           "more",
+                           (unsigned long long)(build->memory_bytes / OF_MIB),
+                           (unsigned long long)(OF_MEMORY_DEFAULT / OF_MIB));
+        }
+        return ONEFOLD_OK;
+    }
+    if (build->memory_bytes < OF_MEMORY_MIN) {
+        return of_err_set(
+            err, "memory-bound", "--memory is %llu bytes; at least %llu MiB are needed",
+            (unsigned long long)build->memory_bytes, (unsigned long long)(OF_MEMORY_MIN / OF_MIB));
+    }
+    if (build->memory_bytes > machine) {
+        return of_err_set(err, "memory-cgroup",
+                          "--memory is %llu MiB, but the container leaves %llu MiB",
+                          (unsigned long long)(build->memory_bytes / OF_MIB),
+                          (unsigned long long)(machine / OF_MIB));
+    }
+    return ONEFOLD_OK;
+}
+
+onefold_status of_budget_begin(struct of_build *build, onefold_error *err)
+{
+    const struct of_plan_options *options = build->options;
+    const uint32_t cpus = options->machine_cpu_count != 0 ? options->machine_cpu_count : 2;
+    /* An eighth of the bound for workers: more of them than that could feed would only cost. */
+    uint64_t workers_max;
+
+    OF_TRY(settle_memory(build, err));
+    workers_max = build->memory_bytes / 8 / (OF_STACK_BYTES + SCRATCH_BYTES);
+    workers_max = of_num_min(workers_max, OF_WORKERS_MAX);
+    build->worker_count = options->worker_count != 0 ? options->worker_count
+                          : cpus > 1                 ? cpus - 1
+                                                     : 1;
+    build->worker_count = (uint32_t)of_num_min(build->worker_count, workers_max);
+    return ONEFOLD_OK;
+}
+
+uint64_t of_budget_records_max(const struct of_build *build)
+{
+    return build->memory_bytes - OF_MEMORY_PROGRAM - OF_MEMORY_RESERVE - 4 * OF_MIB;
+}
+
+/* ---- The parts ---- */
+
+struct budget {
+    struct of_build *build;
+    struct of_budget_line lines[OF_BUDGET_LINES_MAX];
+    uint32_t line_count;
+    uint64_t fixed_bytes; /* everything but slots */
+    bool maps;            /* the backend maps windows beside the pool */
+};
+
+static void add_line(struct budget *budget, const char *name, uint64_t count, uint64_t each_bytes,
+                     const char *why)
+{
+    of_assert(budget->line_count < OF_BUDGET_LINES_MAX);
+    budget->lines[budget->line_count++] = (struct of_budget_line){.name = name,
+                                                                  .count = count,
+                                                                  .each_bytes = each_bytes,
+                                                                  .bytes = count * each_bytes,
+                                                                  .why = why};
+    budget->fixed_bytes += count * each_bytes;
+}
+
+static uint64_t thread_count(const struct of_build *build)
+{
+    const char *io = build->options->io_name;
+    const bool is_ring = io != NULL && strcmp(io, "uring") == 0;
+
+    /* The hash thread, the one that wakes the loop, and a backend's. */
+    return (uint64_t)build->worker_count + 2 + (is_ring ? 0 : IO_THREADS_MAX);
+}
+
+static uint64_t step_state_bytes(const struct of_build *build)
+{
+    return LEAF_BYTES + (build->options->nonfinite == OF_NONFINITE_KEEP ? COUNT_BYTES : 0);
+}
+
+static void add_fixed(struct budget *budget)
+{
+    const struct of_build *build = budget->build;
+    const struct of_plan *plan = build->plan;
+    const uint64_t inputs = (uint64_t)plan->input_count + 1;
+
+    add_line(budget, "program", 1, OF_MEMORY_PROGRAM, "code, libraries, C library");
+    add_line(budget, "stacks", thread_count(build), OF_STACK_BYTES,
+             "workers, hash thread, timer, I/O threads");
+    add_line(budget, "recipe", 1,
+             of_num_max(RECIPE_BYTES_MIN, RECIPE_FACTOR * build->recipe->text.length),
+             "the recipe's text and its parsed form");
+    add_line(budget, "tables", 1, plan->arena.used_bytes,
+             "tensors, layouts, coefficients; shared layouts once");
+    add_line(budget, "units", plan->step_count, sizeof(struct of_unit), "tiles and bundles");
+    add_line(budget, "results", plan->step_count, step_state_bytes(build),
+             "digest of every output tensor");
+    add_line(budget, "inputs", inputs, INPUT_STATE_BYTES, "descriptors of input files");
+    add_line(budget, "hash", plan->output.shard_count, SHARD_STATE_BYTES,
+             "running sums of the output files");
+    add_line(budget, "writer", 1, WRITER_BYTES, "manifest, lists, leaves");
+    add_line(budget, "ring", 1, RING_BYTES, "queues of the I/O backend");
+    add_line(budget, "reserve", 1, OF_MEMORY_RESERVE, "page tables, late messages");
+}
+
+/* ---- Sizes of a slot ---- */
+
+/* One way to cut the work. */
+struct shape {
+    struct of_tile_caps caps;
+    struct of_tile_need need;
+    uint64_t area_bytes;
+    uint64_t base_area_bytes;
+    uint64_t out_area_bytes;
+    uint32_t area_count;
+    uint64_t slots;
+};
+
+/* Reads are widened to whole blocks on both sides. */
+static uint64_t area_of(uint64_t byte_count)
+{
+    return byte_count == 0
+               ? 0
+               : of_num_align_up(byte_count + OF_DIRECT_ALIGN_MAX - 1, OF_DIRECT_ALIGN_MAX);
+}
+
+static void cut(const struct budget *budget, uint64_t read_bytes, bool plane, struct shape *shape)
+{
+    const struct of_build *build = budget->build;
+
+    shape->caps = (struct of_tile_caps){.read_bytes = read_bytes,
+                                        /* sums of an input of one byte per element */
+                                        .out_bytes = 4 * read_bytes + 3 * OF_DIRECT_ALIGN_MAX,
+                                        .plane = plane,
+                                        .tile_grains_max = build->options->tile_grains_max};
+    of_order_cut(build, &shape->caps, NULL, &shape->need);
+    /* An area of nothing would leave a slot without addresses for its areas. */
+    shape->area_bytes = of_num_max(area_of(shape->need.read_bytes), OF_DIRECT_ALIGN_MAX);
+    shape->base_area_bytes = area_of(shape->need.base_bytes);
+    shape->out_area_bytes = of_num_align_up(shape->need.out_bytes, OF_DIRECT_ALIGN_MAX);
+}
+
+static uint64_t slot_bytes(const struct shape *shape, uint64_t area_count)
+{
+    return area_count * shape->area_bytes + shape->base_area_bytes + shape->out_area_bytes;
+}
+
+/* Windows take what the areas would, and the rest of a page on both sides. */
+static uint64_t window_bytes(const struct budget *budget, const struct shape *shape,
+                             uint64_t area_count)
+{
+    return budget->maps ? area_count * shape->area_bytes + shape->base_area_bytes +
+                              2 * (area_count + 1) * OF_DIRECT_ALIGN_MAX
+                        : 0;
+}
+
+static uint64_t state_bytes(const struct shape *shape, uint64_t area_count)
+{
+    return SLOT_STATE_BYTES + (area_count + 1) * AREA_STATE_BYTES +
+           shape->need.grains_max * LEAF_BYTES + (uint64_t)shape->need.steps_max * COUNT_BYTES;
+}
+
+static uint64_t pool_bytes(const struct budget *budget, uint64_t slots, uint64_t each_bytes)
+{
+    return of_num_align_up(
+        slots * each_bytes + (uint64_t)budget->build->worker_count * SCRATCH_BYTES, POOL_ALIGN);
+}
+
+static uint64_t total_bytes(const struct budget *budget, const struct shape *shape,
+                            uint64_t area_count, uint64_t slots)
+{
+    return budget->fixed_bytes +
+           slots * (state_bytes(shape, area_count) + window_bytes(budget, shape, area_count)) +
+           pool_bytes(budget, slots, slot_bytes(shape, area_count));
+}
+
+/* How many slots fit, up to `wanted`. */
+static uint64_t slots_that_fit(const struct budget *budget, const struct shape *shape,
+                               uint64_t area_count, uint64_t wanted)
+{
+    uint64_t slots = wanted;
+
+    while (slots > 0 &&
+           total_bytes(budget, shape, area_count, slots) > budget->build->memory_bytes) {
+        slots--;
+    }
+    return slots;
+}
+
+/* ---- The choice ---- */
+
+static uint64_t cap_slots(const struct budget *budget, const struct shape *shape, uint64_t slots)
+{
+    const uint32_t wish = budget->build->options->slot_count_max;
+
+    slots = of_num_min(slots, of_num_max(shape->need.visit_count, 1));
+    return wish > 0 ? of_num_min(slots, wish) : slots;
+}
+
+static uint64_t slots_wanted(const struct budget *budget, const struct shape *shape)
+{
+    const uint64_t workers = budget->build->worker_count;
+
+    return cap_slots(budget, shape,
+                     of_num_min(of_num_max(SLOTS_WANTED_MIN, workers + 2), OF_SLOTS_MAX));
+}
+
+static uint64_t slots_aim(const struct budget *budget, const struct shape *shape)
+{
+    const uint64_t workers = budget->build->worker_count;
+
+    return cap_slots(budget, shape,
+                     of_num_min(of_num_max(SLOTS_AIM_MIN, 2 * workers + 4), OF_SLOTS_MAX));
+}
+
+/* The largest number of inputs up to `most` with which that many slots fit; 0 when not even one. */
+static uint32_t areas_that_fit(const struct budget *budget, const struct shape *shape,
+                               uint32_t most, uint64_t slots)
+{
+    uint32_t low = 0;
+    uint32_t high = most;
+
+    while (low < high) {
+        const uint32_t middle = low + (high - low + 1) / 2;
+
+        if (total_bytes(budget, shape, middle, slots) <= budget->build->memory_bytes) {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    return low;
+}
+
+static uint32_t areas_allowed(const struct budget *budget)
+{
+    const uint32_t wish = budget->build->options->area_count_max;
+    const uint32_t inputs = budget->build->plan->input_count;
+
+    return wish > 0 && wish < inputs ? wish : inputs;
+}
+
+/* Tries one tile size. */
+static bool try_size(const struct budget *budget, uint64_t read_bytes, uint64_t slots_min,
+                     struct shape *shape)
+{
+    const uint32_t inputs = budget->build->plan->input_count;
+    const uint32_t allowed = areas_allowed(budget);
+    uint64_t wanted;
+
+    if (allowed == inputs) {
+        cut(budget, read_bytes, false, shape);
+        wanted = slots_min > 0 ? cap_slots(budget, shape, slots_min) : slots_wanted(budget, shape);
+        if (total_bytes(budget, shape, inputs, wanted) <= budget->build->memory_bytes) {
+            shape->area_count = inputs;
+            return true;
+        }
+        if (inputs == 1) {
+            return false;
+        }
+    }
+    cut(budget, read_bytes, true, shape);
+    wanted = slots_min > 0 ? cap_slots(budget, shape, slots_min) : slots_wanted(budget, shape);
+    shape->area_count =
+        areas_that_fit(budget, shape, allowed == inputs ? inputs - 1 : allowed, wanted);
+    return shape->area_count > 0;
+}
+
+static onefold_status refuse(const struct budget *budget, onefold_error *err)
+{
+    struct shape shape = {0};
+    uint64_t least;
+    const struct of_plan *plan = budget->build->plan;
+
+    cut(budget, READ_BYTES_MIN, plan->input_count > 1, &shape);
+    least = of_num_div_ceil(
+        total_bytes(budget, &shape, 1, cap_slots(budget, &shape, SLOTS_POSSIBLE_MIN)), OF_MIB);
+    return of_err_set(err, "memory-bound",
+                      "--memory is %llu MiB; this merge needs at least %llu MiB (tables %llu, "
+                      "threads %llu, program and reserve %llu, tiles %llu)",
+                      (unsigned long long)(budget->build->memory_bytes / OF_MIB),
+                      (unsigned long long)least,
+                      (unsigned long long)(plan->arena.used_bytes / OF_MIB),
+                      (unsigned long long)(thread_count(budget->build) * OF_STACK_BYTES / OF_MIB),
+                      (unsigned long long)((OF_MEMORY_PROGRAM + OF_MEMORY_RESERVE) / OF_MIB),
+                      (unsigned long long)(least - budget->fixed_bytes / OF_MIB));
+}
+
+/* Header and index are text before the pool is there, twice while the text grows. */
+static onefold_status check_texts(const struct budget *budget, onefold_error *err)
+{
+    const struct of_plan *plan = budget->build->plan;
+    uint64_t longest = 0;
+    uint64_t total = 0;
+
+    for (uint32_t i = 0; i < plan->output.shard_count; i++) {
+        longest = of_num_max(longest, plan->output.shards[i].header_bytes);
+        total += plan->output.shards[i].header_bytes;
+    }
+    longest = plan->output.shard_count > 1 ? of_num_max(longest, total) : longest;
+    if (budget->fixed_bytes + 2 * longest > budget->build->memory_bytes) {
+        return of_err_set(
+            err, "memory-bound",
+            "--memory is %llu MiB; headers and index of the output need at least %llu "
+            "MiB",
+            (unsigned long long)(budget->build->memory_bytes / OF_MIB),
+            (unsigned long long)of_num_div_ceil(budget->fixed_bytes + 2 * longest, OF_MIB));
+    }
+    return ONEFOLD_OK;
+}
+
+/* ---- The result ---- */
+
+static onefold_status make_units(struct budget *budget, const struct shape *shape,
+                                 onefold_error *err)
+{
+    struct of_build *build = budget->build;
+    struct of_plan *plan = build->plan;
+    struct of_tile_need need;
+
+    plan->units = OF_ARENA_NEW(&plan->arena, struct of_unit, shape->need.unit_count);
+    if (plan->units == NULL) {
+        return of_build_no_memory(build, err);
+    }
+    of_order_cut(build, &shape->caps, plan->units, &need);
+    plan->unit_count = (uint32_t)need.unit_count;
+    plan->visit_count = need.visit_count;
+    return ONEFOLD_OK;
+}
+
+static void fill_how(struct budget *budget, const struct shape *shape)
+{
+    struct of_build *build = budget->build;
+    struct of_how *how = &build->plan->how;
+    const uint64_t slots = shape->slots;
+    const uint64_t scratch = (uint64_t)build->worker_count * SCRATCH_BYTES;
+
+    how->memory_bytes = build->memory_bytes;
+    how->io_name = build->options->io_name;
+    how->direct = build->options->direct;
+    how->worker_count = build->worker_count;
+    how->slot_count = (uint32_t)slots;
+    how->area_count = shape->area_count;
+    how->area_bytes = shape->area_bytes;
+    how->base_area_bytes = shape->base_area_bytes;
+    how->out_area_bytes = shape->out_area_bytes;
+    how->slot_bytes = slot_bytes(shape, shape->area_count);
+    how->scratch_bytes = SCRATCH_BYTES;
+    how->pool_bytes = pool_bytes(budget, slots, how->slot_bytes);
+    add_line(budget, "slots", slots, state_bytes(shape, shape->area_count),
+             "requests, leaves and counts of a tile");
+    add_line(budget, "pool", slots, how->slot_bytes,
+             shape->area_count == build->plan->input_count
+                 ? "tiles: all inputs of a tile together"
+                 : "tiles: inputs one round after the other");
+    add_line(budget, "scratch", build->worker_count, SCRATCH_BYTES, "blocks of a worker");
+    add_line(budget, "rounding", 1, how->pool_bytes - slots * how->slot_bytes - scratch,
+             "the pool is whole huge pages");
+    if (budget->maps) {
+        add_line(budget, "windows", slots, window_bytes(budget, shape, shape->area_count),
+                 "mapped parts of the inputs");
+    }
+    memcpy(how->lines, budget->lines, sizeof(how->lines));
+    how->line_count = budget->line_count;
+    of_assert(budget->fixed_bytes <= build->memory_bytes);
+}
+
+onefold_status of_budget_choose(struct of_build *build, onefold_error *err)
+{
+    const char *io = build->options->io_name;
+    struct budget budget = {.build = build, .maps = io != NULL && strcmp(io, "mmap") == 0};
+    struct shape shape = {0};
+    uint64_t read_bytes = OF_READ_BYTES_AIM;
+    bool found = false;
+
+    add_fixed(&budget);
+    OF_TRY(check_texts(&budget, err));
+    while (!found && read_bytes >= READ_BYTES_MIN) {
+        found = try_size(&budget, read_bytes, 0, &shape);
+        read_bytes /= 2;
+    }
+    if (!found && !try_size(&budget, READ_BYTES_MIN, SLOTS_POSSIBLE_MIN, &shape)) {
+        return refuse(&budget, err);
+    }
+    shape.slots = slots_that_fit(&budget, &shape, shape.area_count, slots_aim(&budget, &shape));
+    OF_TRY(make_units(&budget, &shape, err));
+    fill_how(&budget, &shape);
+    return ONEFOLD_OK;
+}
