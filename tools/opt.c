@@ -234,9 +234,10 @@ static onefold_status unknown_option(const char *name, size_t length, onefold_er
     }
     (void)snprintf(word, sizeof(word), "%.*s", (int)(length < 63 ? length : 63), name);
     nearest = onefold_text_nearest(word, names, opt_row_count);
-    return exit_set(err, ONEFOLD_E_ARGUMENT, "usage-option", NULL, "unknown option --%s%s%s",
+    return exit_set(err, ONEFOLD_E_ARGUMENT, "usage-option", NULL, "unknown option --%s%s%s%s",
                     onefold_text_show(name, length).text,
-                    nearest != NULL ? "; did you mean --" : "", nearest != NULL ? nearest : "");
+                    nearest != NULL ? "; did you mean --" : "", nearest != NULL ? nearest : "",
+                    nearest != NULL ? "?" : "");
 }
 
 /* Where parsing stands. */

@@ -254,6 +254,11 @@ void out_notice(void *context, const onefold_notice *notice)
     (void)snprintf(out->held.id, sizeof(out->held.id), "%s", notice->id);
     (void)snprintf(out->held.message, sizeof(out->held.message), "%s", notice->message);
     memcpy(out->held.line, line, sizeof(line));
+    out->held.place[0] = '\0';
+    if (notice->line != 0 && notice->file != NULL) {
+        (void)snprintf(out->held.place, sizeof(out->held.place), "%.255s:%u:%u: ", notice->file,
+                       notice->line, notice->column);
+    }
 }
 
 void out_note(struct out *out, const char *id, const char *format, ...)
@@ -385,15 +390,15 @@ static void print_error_code(const char *id)
     (void)putchar('"');
 }
 
-static void print_error_object(struct out *out, const onefold_error *err, int code,
-                               const char *hint)
+static void print_error_object(struct out *out, const onefold_error *err, const char *message,
+                               int code, const char *hint)
 {
     printf("{\"schema_version\":\"1\",\"status\":\"error\",\"verb\":\"%s\",\"exit_code\":%d,"
            "\"error_code\":",
            out->verb, code);
     print_error_code(err->id != NULL ? err->id : "internal");
     printf(",\"state\":\"%s\",", onefold_state_name(err->state));
-    out_json_member(stdout, "message", err->message);
+    out_json_member(stdout, "message", message);
     (void)putchar(',');
     out_json_member(stdout, "hint", hint[0] != '\0' ? hint : NULL);
     printf(",\"data\":");
@@ -405,22 +410,36 @@ static void print_error_object(struct out *out, const onefold_error *err, int co
     print_notices(out);
 }
 
+/* The text of the last message. Where the one finding is the error, it is said once, with its
+ * place. */
+static void make_message(struct out *out, const onefold_error *err, char *message, size_t size)
+{
+    const struct out_held *held = &out->held;
+
+    (void)snprintf(message, size, "%s", err->message);
+    if (!held->full || strcmp(held->id, err->id != NULL ? err->id : "") != 0 ||
+        strstr(err->message, held->message) == NULL) {
+        return;
+    }
+    if (held->place[0] != '\0' && strstr(err->message, held->place) == NULL) {
+        (void)snprintf(message, size, "%s%s", held->place, held->message);
+    }
+    out->held.full = false;
+}
+
 void out_finish_error(struct out *out, const onefold_error *err, int code, const char *hint)
 {
-    const char *id = err->id != NULL ? err->id : "internal";
+    char message[1024];
 
-    /* Said once, in the last lines, when the one finding is the error. */
-    if (out->held.full && strcmp(out->held.id, id) == 0 &&
-        strstr(err->message, out->held.message) != NULL) {
-        out->held.full = false;
-    }
+    make_message(out, err, message, sizeof(message));
     release_held(out);
     clear_line(out);
     if (out->json) {
-        print_error_object(out, err, code, hint);
+        print_error_object(out, err, message, code, hint);
     }
     flush_result(out);
-    (void)fprintf(stderr, "onefold: error: %s [%s]\n", err->message, id);
+    (void)fprintf(stderr, "onefold: error: %s [%s]\n", message,
+                  err->id != NULL ? err->id : "internal");
     if (hint[0] != '\0') {
         (void)fprintf(stderr, "onefold: hint: %s\n", hint);
     }

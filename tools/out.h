@@ -19,6 +19,7 @@ struct out_held {
     char id[48];
     char line[1024];
     char message[512];
+    char place[300]; /* "FILE:LINE:COLUMN: ", or empty */
 };
 
 struct out {
