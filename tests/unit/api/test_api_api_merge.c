@@ -24,7 +24,7 @@ static char *make_models(void)
     static const double base[] = {1, 2, 3, 4};
     static const double first[] = {2, 2, 3, 4};
     static const double second[] = {4, 3, 3, 0};
-    static char recipe[3 * TMPDIR_PATH_MAX];
+    static char recipe[4 * TMPDIR_PATH_MAX];
     struct mk_tensor tensor = {
         .name = "w", .dtype = ONEFOLD_DTYPE_F32, .rank = 1, .shape = {4}, .values = base};
 
