@@ -16,14 +16,14 @@
 #include <stdint.h>
 
 struct of_tensor {
-    struct of_str name;      /* in the arena */
-    const uint64_t *shape;   /* rank entries, in the arena; equal neighbours may share it */
+    struct of_str name;    /* in the arena */
+    const uint64_t *shape; /* rank entries, in the arena; equal neighbours may share it */
     uint64_t elem_count;
     uint64_t byte_count;
-    uint64_t offset;         /* from the start of the file, not of its data */
+    uint64_t offset; /* from the start of the file, not of its data */
     uint16_t shard_index;
     uint8_t rank;
-    uint8_t dtype;           /* onefold_dtype */
+    uint8_t dtype; /* onefold_dtype */
 };
 
 struct of_pair {
@@ -35,18 +35,18 @@ struct of_pair {
 struct of_header {
     struct of_tensor *tensors; /* in header order; tensor_count of them */
     uint64_t tensor_count;
-    struct of_pair *metadata;  /* in header order */
+    struct of_pair *metadata; /* in header order */
     uint64_t metadata_count;
     bool has_metadata;
-    uint64_t data_offset;      /* where the data starts in the file */
+    uint64_t data_offset; /* where the data starts in the file */
 };
 
 struct of_parse_in {
-    struct of_str bytes;       /* the whole header region, as of_format.header_need said */
-    uint64_t file_bytes;       /* size of the file */
+    struct of_str bytes; /* the whole header region, as of_format.header_need said */
+    uint64_t file_bytes; /* size of the file */
     struct of_arena *arena;
-    struct of_report *report;  /* for warnings */
-    const char *file;          /* label for warnings */
+    struct of_report *report; /* for warnings */
+    const char *file;         /* label for warnings */
     /* May be NULL: called with the offset before which `bytes` is not needed any more. */
     void (*release)(void *context, uint64_t upto_offset);
     void *release_context;
@@ -73,8 +73,8 @@ OF_NODISCARD onefold_status of_format_recognise(struct of_str first, uint64_t fi
                                                 onefold_error *err);
 
 /* Header bytes of an output shard: 8-byte length, compact JSON with sorted __metadata__ first, then
- * the tensors as given (offset = from the start of the data, in this call), padded with spaces so that
- * the data starts at a multiple of OF_ST_DATA_ALIGN. Appended to *text. */
+ * the tensors as given (offset = from the start of the data, in this call), padded with spaces so
+ * that the data starts at a multiple of OF_ST_DATA_ALIGN. Appended to *text. */
 void of_safetensors_emit(const struct of_tensor *tensors, uint64_t tensor_count,
                          const struct of_pair *metadata, uint64_t metadata_count,
                          struct of_text *text);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * onefold.json (integrity.md section 6): written in pieces, read member by member, so that a hundred
- * thousand tensors cost one at a time. Plain values in, text out; no file.
+ * onefold.json (integrity.md section 6): written in pieces, read member by member, so that a
+ * hundred thousand tensors cost one at a time. Plain values in, text out; no file.
  */
 #ifndef OF_FMT_MANIFEST_H
 #define OF_FMT_MANIFEST_H
@@ -40,12 +40,14 @@ struct of_manifest_tensor {
     uint64_t inf_in;
     uint64_t nan_out;
     uint64_t inf_out;
-    uint64_t overflow_count;        /* finite before narrowing, not after */
+    uint64_t overflow_count; /* finite before narrowing, not after */
 };
 
-/* Reading: called per element, in document order. Any may be NULL. */
+/* Reading: called per element, in document order; what the pointers name is valid during the call.
+ * Any may be NULL. */
 struct of_manifest_reader {
-    onefold_status (*output)(void *context, const struct of_manifest_file *file, onefold_error *err);
+    onefold_status (*output)(void *context, const struct of_manifest_file *file,
+                             onefold_error *err);
     onefold_status (*tensor)(void *context, const struct of_manifest_tensor *tensor,
                              onefold_error *err);
     void *context;
@@ -61,14 +63,16 @@ struct of_manifest_head {
  * numbers checked. Ids manifest-*. */
 OF_NODISCARD onefold_status of_manifest_parse(struct of_str text, struct of_arena *arena,
                                               const struct of_manifest_reader *reader,
-                                              struct of_manifest_head *ret_head, onefold_error *err);
+                                              struct of_manifest_head *ret_head,
+                                              onefold_error *err);
 
-/* Members with their key, in the canonical place (keys sorted). The caller begins and ends the
- * object, and may flush writer->text between any two calls. */
+/* One element of a list as a whole object, its keys sorted; of_manifest_emit_digest: a value. The
+ * caller may flush writer->text between any two calls. */
 void of_manifest_emit_file(struct of_json_writer *writer, const struct of_manifest_file *file);
 void of_manifest_emit_input_file(struct of_json_writer *writer,
                                  const struct of_manifest_input_file *file);
-void of_manifest_emit_tensor(struct of_json_writer *writer, const struct of_manifest_tensor *tensor);
+void of_manifest_emit_tensor(struct of_json_writer *writer,
+                             const struct of_manifest_tensor *tensor);
 void of_manifest_emit_digest(struct of_json_writer *writer, const uint8_t *digest, uint32_t length);
 
 #endif

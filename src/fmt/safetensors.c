@@ -54,7 +54,8 @@ struct parse {
 static onefold_status no_room(const struct parse *parse, onefold_error *err)
 {
     const struct of_arena *arena = parse->in->arena;
-    uint64_t used = arena->used_bytes + parse->tensor_count * sizeof(struct of_tensor);
+    /* Records, their names and shapes, and the map that compares names. */
+    uint64_t used = arena->used_bytes + parse->tensor_count * (sizeof(struct of_tensor) + 8);
     uint64_t seen = parse->member_offset > 0 ? parse->member_offset : 1;
     double need = (double)used * ((double)parse->header_bytes / (double)seen);
 
@@ -330,14 +331,14 @@ static struct of_str tensor_key(const void *context, uint32_t index)
 }
 
 /* Index of an entry whose key stood before, or OF_MAP_NONE. False without memory. */
-static bool find_repeated(const struct of_header *header, uint64_t count, of_map_key_fn *key,
-                          uint32_t *ret_index)
+static bool find_repeated(const struct of_header *header, uint64_t count, uint64_t limit_bytes,
+                          of_map_key_fn *key, uint32_t *ret_index)
 {
     struct of_arena scratch;
     struct of_map map;
     bool ok;
 
-    of_arena_init(&scratch, 0);
+    of_arena_init(&scratch, limit_bytes);
     ok = of_map_init(&map, &scratch, count, key, header);
     *ret_index = OF_MAP_NONE;
     for (uint32_t i = 0; ok && i < count && *ret_index == OF_MAP_NONE; i++) {
@@ -349,19 +350,26 @@ static bool find_repeated(const struct of_header *header, uint64_t count, of_map
     return ok;
 }
 
-static onefold_status check_unique(const struct of_header *header, onefold_error *err)
+static onefold_status check_unique(const struct parse *parse, const struct of_header *header,
+                                   onefold_error *err)
 {
+    const struct of_arena *arena = parse->in->arena;
+    uint64_t left = arena->limit_bytes == 0 ? 0 : arena->limit_bytes - arena->used_bytes;
     uint32_t index;
 
-    if (!find_repeated(header, header->tensor_count, tensor_key, &index)) {
-        return of_err_set(err, "memory", "no memory to compare tensor names");
+    if (arena->limit_bytes != 0 && left == 0) {
+        return no_room(parse, err);
+    }
+
+    if (!find_repeated(header, header->tensor_count, left, tensor_key, &index)) {
+        return no_room(parse, err);
     }
     if (index != OF_MAP_NONE) {
         return of_err_set(err, "st-duplicate", "duplicate name: tensor \"%s\" stands twice",
                           of_str_escape(header->tensors[index].name).text);
     }
-    if (!find_repeated(header, header->metadata_count, pair_key, &index)) {
-        return of_err_set(err, "memory", "no memory to compare metadata keys");
+    if (!find_repeated(header, header->metadata_count, left, pair_key, &index)) {
+        return no_room(parse, err);
     }
     if (index != OF_MAP_NONE) {
         return of_err_set(err, "st-metadata-duplicate", "__metadata__: key \"%s\" stands twice",
@@ -388,6 +396,9 @@ static onefold_status parse_header(struct parse *parse, struct of_header *header
     parse->header_bytes = text.length;
     leading_space = text.length > 0 && text.data[0] != '{';
     if (of_json_walk(text, &walk, err) != ONEFOLD_OK) {
+        if (err->status == ONEFOLD_E_MEMORY) {
+            return err->status; /* no fault of any byte */
+        }
         /* The walk's own messages name the byte already. */
         return parse->in_visitor && err->offset != UINT64_MAX
                    ? of_err_prefix(err, "header byte %llu", (unsigned long long)err->offset)
@@ -398,7 +409,7 @@ static onefold_status parse_header(struct parse *parse, struct of_header *header
                           "white space stands before the header's '{'");
     }
     OF_TRY(gather_tensors(parse, header, err));
-    OF_TRY(check_unique(header, err));
+    OF_TRY(check_unique(parse, header, err));
     header->data_offset = in->bytes.length;
     if (of_st_order(header, in->file_bytes - in->bytes.length, err) != ONEFOLD_OK) {
         err->offset = err->offset == UINT64_MAX ? UINT64_MAX : err->offset + header->data_offset;

@@ -9,25 +9,16 @@
 #include "base/map.h"
 #include "base/sort.h"
 #include "fmt/json.h"
+#include "fmt/key_set.h"
 
 #include <string.h>
 
-enum {
-    PIECE_ENTRIES = 4096,
-    /* Unknown top-level keys; more than a few do not occur. */
-    OTHER_KEYS_MAX = 64
-};
+enum { PIECE_ENTRIES = 4096 };
 
 struct entry_piece {
     struct entry_piece *next;
     uint32_t count;
     struct of_index_entry entries[PIECE_ENTRIES];
-};
-
-/* The keys of one small object, to find one that stands twice. */
-struct key_set {
-    uint32_t count;
-    struct of_str keys[OTHER_KEYS_MAX];
 };
 
 struct reading {
@@ -42,11 +33,11 @@ struct reading {
     struct of_map files;
     struct of_str files_seen[OF_SHARDS_MAX];
     bool seen_map;
-    struct key_set top_keys;
-    struct key_set metadata_keys;
+    struct of_key_set top_keys;
+    struct of_key_set metadata_keys;
 };
 
-/* True when `c` ends the drive of a path such as "c:". */
+/* True for what begins with the drive of another system, such as "c:". */
 static bool is_drive(struct of_str name)
 {
     return name.length >= 2 && name.data[1] == ':' &&
@@ -84,30 +75,6 @@ onefold_status of_shard_name_check(struct of_str name, onefold_error *err)
         return of_err_set(err, "index-name-suffix",
                           "shard name \"%s\" does not end in .safetensors", shown.text);
     }
-    return ONEFOLD_OK;
-}
-
-/* Remembers a key. Refuses one that stood before, and more keys than a genuine file has. */
-static onefold_status note_key(struct reading *reading, struct key_set *set, struct of_str key,
-                               onefold_error *err)
-{
-    const char *copy;
-
-    for (uint32_t i = 0; i < set->count; i++) {
-        if (of_str_equal(set->keys[i], key)) {
-            return of_err_set(err, "index-duplicate", "key \"%s\" stands twice",
-                              of_str_escape(key).text);
-        }
-    }
-    if (set->count == OTHER_KEYS_MAX) {
-        return of_err_set(err, "index-limit", "more than %d keys besides weight_map",
-                          OTHER_KEYS_MAX);
-    }
-    copy = of_arena_copy(&reading->scratch, key.data, key.length);
-    if (copy == NULL) {
-        return of_err_set(err, "memory", "no memory for the index");
-    }
-    set->keys[set->count++] = (struct of_str){copy, key.length};
     return ONEFOLD_OK;
 }
 
@@ -225,7 +192,8 @@ static onefold_status read_metadata_member(void *context, const struct of_json_m
     struct of_shard_index *index = reading->index;
     onefold_error ignored;
 
-    OF_TRY(note_key(reading, &reading->metadata_keys, member->key, err));
+    OF_TRY(of_key_set_add(&reading->metadata_keys, &reading->scratch, member->key,
+                          "index-duplicate", "index-limit", err));
     /* Numbers of any size are fine here: nothing is done with them. */
     if (!of_json_is_number(member->text)) {
         OF_TRY(of_json_check(member->text, "index-json", err));
@@ -273,7 +241,8 @@ static onefold_status read_top(void *context, const struct of_json_member *membe
 {
     struct reading *reading = context;
 
-    OF_TRY(note_key(reading, &reading->top_keys, member->key, err));
+    OF_TRY(of_key_set_add(&reading->top_keys, &reading->scratch, member->key, "index-duplicate",
+                          "index-limit", err));
     if (of_str_is(member->key, "weight_map")) {
         return read_map(reading, member, err);
     }

@@ -17,12 +17,12 @@ struct of_index_entry {
 };
 
 struct of_shard_index {
-    struct of_str *files;           /* distinct, in order of first appearance, then sorted by bytes */
+    struct of_str *files; /* distinct, in order of first appearance, then sorted by bytes */
     uint64_t file_count;
     struct of_index_entry *entries; /* in file order of the index */
     uint64_t entry_count;
     bool has_total_size;
-    uint64_t total_size;            /* only for a warning; never trusted */
+    uint64_t total_size; /* only for a warning; never trusted */
 };
 
 /* All rules of formats.md sections 2 and 9.1. Ids index-*. */
@@ -36,8 +36,9 @@ OF_NODISCARD onefold_status of_shard_name_check(struct of_str name, onefold_erro
 
 /* Indent 2, weight_map sorted by name, metadata.total_size, newline at the end. `tensors` in any
  * order; shard_index selects from `files`. */
-OF_NODISCARD onefold_status of_shard_index_emit(const struct of_tensor *tensors, uint64_t tensor_count,
-                                                const char *const *files, uint64_t total_size,
-                                                struct of_text *text, onefold_error *err);
+OF_NODISCARD onefold_status of_shard_index_emit(const struct of_tensor *tensors,
+                                                uint64_t tensor_count, const char *const *files,
+                                                uint64_t total_size, struct of_text *text,
+                                                onefold_error *err);
 
 #endif
