@@ -29,7 +29,6 @@ static void want(struct of_slot *slot, struct of_area *area, uint32_t input,
     area->data = NULL;
     area->wanted = true;
     area->issued = false;
-    area->repeated = false;
     area->byte_count = range->byte_count;
     area->req = (struct of_io_req){.kind = OF_IO_READ, .owner = slot, .offset = range->offset};
     slot->unissued_count++;
@@ -170,7 +169,7 @@ static struct of_shown area_file(const struct of_slot *slot, const struct of_are
 }
 
 onefold_status of_feed_complete(struct of_slot *slot, struct of_area *area,
-                                struct of_source *source, struct of_io *io, onefold_error *err)
+                                struct of_source *source, onefold_error *err)
 {
     const struct of_plan *plan = source->plan;
     const struct of_io_req *req = &area->req;
@@ -178,17 +177,6 @@ onefold_status of_feed_complete(struct of_slot *slot, struct of_area *area,
     of_source_release(source, area->source_entry);
     area->source_entry = -1;
     slot->pending_count--;
-    if (req->result_errno == EIO && !area->repeated) {
-        /* One repetition: some disks and network file systems recover. What the request held is
-         * given back first; nobody has looked at the bytes yet. */
-        if (!of_io_release(io, &area->req)) {
-            area->data = NULL;
-        }
-        area->repeated = true;
-        area->issued = false;
-        slot->unissued_count++;
-        return ONEFOLD_OK;
-    }
     if (req->result_errno == ENODATA) {
         return of_err_set(err, "input-changed",
                           "%s: the file shrank while it was read: bytes %llu to %llu are gone",

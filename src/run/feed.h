@@ -22,11 +22,9 @@ void of_feed_next_round(struct of_slot *slot, const struct of_plan *plan);
  * descriptor or a place in the ring is free. */
 OF_NODISCARD onefold_status of_feed_issue(struct of_slot *slot, struct of_source *source,
                                           struct of_io *io, onefold_error *err);
-/* A read of the slot came back: sets the area's data, or explains the failure. After a first EIO
- * the read counts as not issued yet and is tried once more. */
+/* A read of the slot came back: sets the area's data, or explains the failure. */
 OF_NODISCARD onefold_status of_feed_complete(struct of_slot *slot, struct of_area *area,
-                                             struct of_source *source, struct of_io *io,
-                                             onefold_error *err);
+                                             struct of_source *source, onefold_error *err);
 /* Gives the areas of the round back (the base's only after the last). Fails when bytes were lost
  * under the worker. */
 OF_NODISCARD onefold_status of_feed_release(struct of_slot *slot, const struct of_plan *plan,

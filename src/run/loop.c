@@ -58,7 +58,7 @@ static void note_read(struct of_run *run, struct of_slot *slot, struct of_area *
     onefold_error error;
 
     of_err_clear(&error);
-    if (of_feed_complete(slot, area, &run->source, &run->io, &error) != ONEFOLD_OK) {
+    if (of_feed_complete(slot, area, &run->source, &error) != ONEFOLD_OK) {
         fail(run, slot->visit.number, &error);
     }
 }

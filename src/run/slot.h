@@ -42,7 +42,6 @@ struct of_area {
     int32_t source_entry; /* pinned descriptor, -1 = none */
     bool wanted;          /* to be read in this round */
     bool issued;          /* request is with the io layer, or was */
-    bool repeated;        /* the read failed once and is tried again */
 };
 
 /* What a worker counted for one step of the visit. */
