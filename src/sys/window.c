@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Older headers lack it; an older kernel answers EINVAL and the pages are touched by hand. */
@@ -44,7 +45,7 @@ static pthread_once_t handler_once = PTHREAD_ONCE_INIT;
 static struct sigaction old_action;
 static uintptr_t page_bytes; /* written before the handler is installed */
 
-/* --- The handler: only atomics, mmap and sigaction, and errno is kept. --- */
+/* --- The handler: only atomics, system calls, and errno is kept. --- */
 
 /* The row whose window holds the address, and the window's end; NULL when the fault is foreign. */
 static struct row *find_row(uintptr_t address, uintptr_t *ret_end)
@@ -106,9 +107,10 @@ static void on_sigbus(int number, siginfo_t *info, void *context)
         const uintptr_t page = address & ~(page_bytes - 1);
 
         atomic_store(&row->lost, 1);
-        /* Zeros over the rest: the reader goes on, page by page it would come back here. */
-        if (mmap((void *)page, end - page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
-                 0) != MAP_FAILED) {
+        /* Zeros over the rest: the reader goes on, page by page it would come back here. The raw
+         * call, because nothing may stand in between that takes a lock. */
+        if (syscall(SYS_mmap, page, end - page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+                    -1, 0) >= 0) {
             errno = saved_errno;
             return;
         }

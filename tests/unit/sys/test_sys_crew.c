@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The crew: every item comes back, in a clean floating-point environment and with signals blocked.
+ */
+#include "sys/crew.h"
+
+#include "base/mem.h"
+#include "sys/clock.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <fenv.h>
+#include <float.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
+enum { WORKERS = 3, ITEMS = 500, SCRATCH_BYTES = 128 };
+
+struct item {
+    uint8_t *scratch;
+    int times;
+    float tiny; /* half of the smallest normal number: zero under flush-to-zero */
+    float third;
+    sigset_t blocked;
+};
+
+static float smallest = FLT_MIN;
+static float one = 1.0F;
+
+static void work(void *context, void *item_pointer, void *scratch)
+{
+    struct item *item = item_pointer;
+    volatile float tiny = smallest;
+    volatile float third = one;
+
+    atomic_fetch_add((atomic_int *)context, 1);
+    tiny = tiny * 0.5F;
+    third = third / 3.0F;
+    item->tiny = tiny;
+    item->third = third;
+    item->scratch = scratch;
+    item->times++;
+    memset(scratch, 0xAB, SCRATCH_BYTES);
+    (void)pthread_sigmask(SIG_BLOCK, NULL, &item->blocked);
+}
+
+static atomic_int done_calls;
+
+static void done(void *context)
+{
+    (void)context;
+    atomic_fetch_add(&done_calls, 1);
+}
+
+/* What a careless host program does. */
+static void spoil_float(void)
+{
+    (void)fesetround(FE_UPWARD);
+#if defined(__x86_64__)
+    _mm_setcsr(_mm_getcsr() | 0x8040);
+#endif
+}
+
+static void test_items_come_back(void **state)
+{
+    static struct item items[ITEMS];
+    static atomic_int work_calls;
+    static _Alignas(64) uint8_t scratch[WORKERS * SCRATCH_BYTES];
+    const struct of_crew_options options = {.worker_count = WORKERS,
+                                            .item_count = ITEMS,
+                                            .work = work,
+                                            .done = done,
+                                            .context = &work_calls,
+                                            .scratch = scratch,
+                                            .scratch_bytes = SCRATCH_BYTES};
+    struct of_crew crew;
+    onefold_error err;
+    fenv_t own;
+    onefold_status status;
+    size_t taken = 0;
+
+    (void)state;
+    assert_int_equal(fegetenv(&own), 0);
+    spoil_float();
+    status = of_crew_init(&crew, &options, &err);
+    (void)fesetenv(&own);
+    assert_int_equal(status, ONEFOLD_OK);
+    assert_int_equal(crew.thread_count, WORKERS);
+    assert_null(of_crew_take(&crew));
+    for (size_t i = 0; i < ITEMS; i++) {
+        of_crew_give(&crew, &items[i]);
+    }
+    while (taken < ITEMS) {
+        if (of_crew_take(&crew) != NULL) {
+            taken++;
+        } else {
+            of_clock_sleep_ns(100000);
+        }
+    }
+    of_crew_finish(&crew);
+    assert_int_equal(atomic_load(&work_calls), ITEMS);
+    assert_int_equal(atomic_load(&done_calls), ITEMS);
+    for (size_t i = 0; i < ITEMS; i++) {
+        assert_int_equal(items[i].times, 1);
+        assert_true(items[i].scratch >= scratch && items[i].scratch < scratch + sizeof(scratch));
+        assert_int_equal((items[i].scratch - scratch) % SCRATCH_BYTES, 0);
+        assert_true(items[i].tiny > 0.0F);
+        assert_true(items[i].third == one / 3.0F);
+        assert_true(sigismember(&items[i].blocked, SIGINT) == 1);
+        assert_true(sigismember(&items[i].blocked, SIGTERM) == 1);
+        assert_true(sigismember(&items[i].blocked, SIGBUS) == 0);
+    }
+}
+
+static void test_finish_processes_what_is_queued(void **state)
+{
+    static struct item items[ITEMS];
+    static atomic_int work_calls;
+    static _Alignas(64) uint8_t scratch[SCRATCH_BYTES];
+    const struct of_crew_options options = {.worker_count = 1,
+                                            .item_count = ITEMS,
+                                            .work = work,
+                                            .context = &work_calls,
+                                            .scratch = scratch,
+                                            .scratch_bytes = SCRATCH_BYTES};
+    struct of_crew crew;
+    onefold_error err;
+
+    (void)state;
+    assert_int_equal(of_crew_init(&crew, &options, &err), ONEFOLD_OK);
+    for (size_t i = 0; i < ITEMS; i++) {
+        of_crew_give(&crew, &items[i]);
+    }
+    of_crew_finish(&crew);
+    assert_int_equal(atomic_load(&work_calls), ITEMS);
+    of_crew_finish(&crew); /* finished is fine */
+}
+
+static void test_signals_are_restored(void **state)
+{
+    const struct of_crew_options options = {.worker_count = 1, .item_count = 1, .work = work};
+    struct of_crew crew;
+    onefold_error err;
+    sigset_t mask;
+
+    (void)state;
+    assert_int_equal(of_crew_init(&crew, &options, &err), ONEFOLD_OK);
+    assert_int_equal(pthread_sigmask(SIG_BLOCK, NULL, &mask), 0);
+    assert_int_equal(sigismember(&mask, SIGINT), 0);
+    of_crew_finish(&crew);
+}
+
+static void test_no_memory(void **state)
+{
+    const struct of_crew_options options = {.worker_count = 2, .item_count = 2, .work = work};
+    struct of_crew crew;
+    onefold_error err;
+
+    (void)state;
+    for (uint64_t nth = 1; nth <= 4; nth++) {
+        of_mem_fail_at(nth, false);
+        assert_int_equal(of_crew_init(&crew, &options, &err), ONEFOLD_E_MEMORY);
+        assert_string_equal(err.id, "memory");
+    }
+    of_mem_fail_at(0, false);
+}
+
+/* A user who may start no thread. */
+static int few_threads(void)
+{
+    const struct of_crew_options options = {.worker_count = 64, .item_count = 1, .work = work};
+    const struct rlimit none = {.rlim_cur = 0, .rlim_max = 0};
+    struct of_crew crew;
+    struct of_thread thread;
+    onefold_error err;
+
+    if (setrlimit(RLIMIT_NPROC, &none) != 0 ||
+        (geteuid() == 0 && setresuid(65534, 65534, 65534) != 0)) {
+        return 77;
+    }
+    if (of_crew_init(&crew, &options, &err) == ONEFOLD_OK) {
+        return 77; /* a privileged user is not limited */
+    }
+    if (strcmp(err.id, "thread") != 0 || err.sys_errno == 0) {
+        return 1;
+    }
+    return of_thread_start(&thread, done, NULL, &err) == ONEFOLD_OK ? 2 : 0;
+}
+
+static void test_thread_limit(void **state)
+{
+    const pid_t child = fork();
+    int result = 0;
+
+    (void)state;
+    assert_true(child >= 0);
+    if (child == 0) {
+        _exit(few_threads());
+    }
+    assert_int_equal(waitpid(child, &result, 0), child);
+    assert_true(WIFEXITED(result));
+    if (WEXITSTATUS(result) == 77) {
+        skip();
+    }
+    assert_int_equal(WEXITSTATUS(result), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_items_come_back),
+        cmocka_unit_test(test_finish_processes_what_is_queued),
+        cmocka_unit_test(test_signals_are_restored),
+        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_thread_limit),
+    };
+
+    return cmocka_run_group_tests_name("sys_crew", tests, NULL, NULL);
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The pool: aligned, zero, resident, and refused when there is no room. */
+#include "sys/pool.h"
+
+#include "base/limits.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static void test_sizes(void **state)
+{
+    static const uint64_t sizes[] = {1, 4096, 2 * 1024 * 1024, 2 * 1024 * 1024 + 1, 9999999};
+
+    (void)state;
+    for (size_t i = 0; i < OF_LENGTH(sizes); i++) {
+        struct of_pool pool;
+        onefold_error err;
+
+        assert_int_equal(of_pool_init(&pool, sizes[i], &err), ONEFOLD_OK);
+        assert_true(pool.size_bytes >= sizes[i] && pool.size_bytes < sizes[i] + 2 * OF_MIB);
+        assert_int_equal((uintptr_t)pool.data % (2 * OF_MIB), 0);
+        assert_int_equal(pool.size_bytes % (2 * OF_MIB), 0);
+        for (uint64_t at = 0; at < pool.size_bytes; at++) {
+            assert_true(pool.data[at] == 0);
+        }
+        memset(pool.data, 0xFF, pool.size_bytes);
+        of_pool_finish(&pool);
+        assert_null(pool.data);
+        of_pool_finish(&pool);
+    }
+}
+
+/* Nothing is loaded later: all pages are resident at once. */
+static void test_resident(void **state)
+{
+    static unsigned char pages[16 * 1024 * 1024 / 4096];
+    struct of_pool pool;
+    onefold_error err;
+
+    (void)state;
+    assert_int_equal(of_pool_init(&pool, 16 * OF_MIB, &err), ONEFOLD_OK);
+    if (sysconf(_SC_PAGESIZE) == 4096) {
+        assert_int_equal(mincore(pool.data, pool.size_bytes, pages), 0);
+        for (size_t i = 0; i < sizeof(pages); i++) {
+            assert_int_equal(pages[i] & 1, 1);
+        }
+    }
+    of_pool_finish(&pool);
+}
+
+static void test_refusals(void **state)
+{
+    static const uint64_t sizes[] = {0, UINT64_MAX, UINT64_MAX - 4 * 1024 * 1024,
+                                     UINT64_C(1) << 60};
+
+    (void)state;
+    for (size_t i = 0; i < OF_LENGTH(sizes); i++) {
+        struct of_pool pool;
+        onefold_error err;
+
+        assert_int_equal(of_pool_init(&pool, sizes[i], &err), ONEFOLD_E_MEMORY);
+        assert_string_equal(err.id, "memory");
+        of_pool_finish(&pool);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_resident),
+        cmocka_unit_test(test_refusals),
+    };
+
+    return cmocka_run_group_tests_name("sys_pool", tests, NULL, NULL);
+}
