@@ -38,6 +38,14 @@ static onefold_status no_memory(onefold_error *err)
     return of_err_set(err, "memory", "no memory for a checkpoint");
 }
 
+/* What the bound of the arena leaves to a short-lived one; never 0, which would mean no limit. */
+static uint64_t arena_rest(const struct of_arena *arena)
+{
+    uint64_t limit = arena->limit_bytes;
+
+    return limit == 0 ? 0 : of_num_max(1, limit - of_num_min(limit, arena->used_bytes));
+}
+
 /* --- The index --- */
 
 static onefold_status parse_index(struct opening *opening, int fd, uint64_t length,
@@ -203,30 +211,45 @@ static onefold_status take_metadata(struct opening *opening, const struct of_hea
     return ONEFOLD_OK;
 }
 
-/* Parses one shard into the build. */
+/* Parses one shard into the build, through `arena`. */
+static onefold_status parse_shard(struct opening *opening, uint32_t shard_index, const char *label,
+                                  struct of_arena *arena, struct of_table_build *build,
+                                  onefold_error *err)
+{
+    struct of_checkpoint *checkpoint = opening->checkpoint;
+    struct of_header header = {0};
+
+    OF_TRY(of_shard_parse(checkpoint->folder_fd, &checkpoint->shards[shard_index], label, arena,
+                          opening->report, &header, err));
+    if (arena == opening->set->arena) {
+        checkpoint->has_metadata = header.has_metadata;
+        checkpoint->metadata = header.metadata;
+        checkpoint->metadata_count = (uint32_t)header.metadata_count;
+        return of_table_build_adopt(build, &header, err);
+    }
+    OF_TRY(of_table_build_add(build, &header, shard_index, err));
+    return shard_index == 0 ? take_metadata(opening, &header, err) : ONEFOLD_OK;
+}
+
 static onefold_status add_shard(struct opening *opening, uint32_t shard_index,
                                 struct of_table_build *build, onefold_error *err)
 {
     struct of_checkpoint *checkpoint = opening->checkpoint;
-    const struct of_shard *shard = &checkpoint->shards[shard_index];
     struct of_arena parsed;
-    struct of_header header = {0};
     onefold_status status;
-    const char *label = of_locate_join(&opening->work, checkpoint->folder_path, shard->name);
+    const char *label = of_locate_join(&opening->work, checkpoint->folder_path,
+                                       checkpoint->shards[shard_index].name);
 
     if (label == NULL) {
         return no_memory(err);
     }
-    of_arena_init(&parsed, of_table_build_limit(opening->set));
-    status =
-        of_shard_parse(checkpoint->folder_fd, shard, label, &parsed, opening->report, &header, err);
-    if (status == ONEFOLD_OK) {
-        status = of_table_build_add(build, &header, shard_index, err);
+    if (of_table_build_can_adopt(build, checkpoint->shard_count)) {
+        status = parse_shard(opening, shard_index, label, opening->set->arena, build, err);
+    } else {
+        of_arena_init(&parsed, of_table_build_limit(build));
+        status = parse_shard(opening, shard_index, label, &parsed, build, err);
+        of_arena_finish(&parsed);
     }
-    if (status == ONEFOLD_OK && shard_index == 0) {
-        status = take_metadata(opening, &header, err);
-    }
-    of_arena_finish(&parsed);
     if (status != ONEFOLD_OK) {
         return of_err_prefix(err, "%s", shown(label).text);
     }
@@ -294,7 +317,7 @@ static onefold_status take_table(struct opening *opening, onefold_error *err)
         checkpoint->has_metadata = twin->has_metadata;
         return check_index(opening, checkpoint->table, err);
     }
-    of_table_build_init(&build, opening->set);
+    of_table_build_init(&build, opening->set, opening->work.used_bytes);
     status = build_table(opening, &build, err);
     of_table_build_finish(&build);
     return status;
@@ -315,7 +338,7 @@ static onefold_status check_single(struct opening *opening, onefold_error *err)
         of_index_find_file(&opening->index, of_str_from(opening->place.single)) != UINT64_MAX) {
         return ONEFOLD_OK;
     }
-    of_arena_init(&parsed, of_table_build_limit(opening->set));
+    of_arena_init(&parsed, arena_rest(opening->set->arena));
     status = of_shard_measure(checkpoint->folder_fd, opening->place.single,
                               checkpoint->no_links ? OF_FILE_NO_LINKS : 0, &single, err);
     if (status == ONEFOLD_OK) {
@@ -401,7 +424,7 @@ onefold_status of_checkpoint_open(struct of_checkpoint_set *set, const char *pat
         return no_memory(err);
     }
     OF_TRY(of_locate(set, path, revision, opening.report, &opening.place, err));
-    of_arena_init(&opening.work, of_table_build_limit(set));
+    of_arena_init(&opening.work, arena_rest(set->arena));
     status = describe(&opening, path, err);
     of_arena_finish(&opening.work);
     if (status != ONEFOLD_OK) {

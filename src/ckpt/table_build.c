@@ -6,6 +6,7 @@
  */
 #include "ckpt/table_build.h"
 
+#include "base/check.h"
 #include "base/limits.h"
 #include "base/num.h"
 
@@ -17,15 +18,24 @@ enum { KNOWN_TABLES_MAX = 4 };
 /* An arena's limit of 0 means none, and every arena has a first chunk of this size. */
 #define LIMIT_LEAST UINT64_C(8192)
 
-uint64_t of_table_build_limit(const struct of_checkpoint_set *set)
+/* What the bound leaves of `limit` after `used`; 0 stays "no limit". */
+static uint64_t rest_of(uint64_t limit, uint64_t used)
 {
-    uint64_t limit = set->arena->limit_bytes;
-    uint64_t used = set->arena->used_bytes;
-
     if (limit == 0) {
         return 0;
     }
     return of_num_max(LIMIT_LEAST, limit - of_num_min(used, limit));
+}
+
+uint64_t of_table_build_limit(const struct of_table_build *build)
+{
+    const struct of_arena *arena = build->set->arena;
+    uint64_t used = arena->used_bytes + build->names.used_bytes + build->other_bytes;
+
+    if (!build->is_adopted) {
+        used += build->capacity * sizeof(struct of_tensor);
+    }
+    return rest_of(arena->limit_bytes, used);
 }
 
 static onefold_status too_large(uint64_t tensor_count, onefold_error *err)
@@ -37,16 +47,21 @@ static onefold_status too_large(uint64_t tensor_count, onefold_error *err)
                       of_num_div_ceil(tensor_count * (sizeof(struct of_tensor) + 96), OF_MIB));
 }
 
-void of_table_build_init(struct of_table_build *build, const struct of_checkpoint_set *set)
+void of_table_build_init(struct of_table_build *build, const struct of_checkpoint_set *set,
+                         uint64_t other_bytes)
 {
-    *build = (struct of_table_build){.set = set};
-    of_arena_init(&build->names, of_table_build_limit(set));
+    *build = (struct of_table_build){
+        .set = set, .is_first = set->count == 0, .other_bytes = other_bytes};
+    of_arena_init(&build->names, 0);
+    of_arena_init(&build->names, of_table_build_limit(build));
 }
 
 void of_table_build_finish(struct of_table_build *build)
 {
     of_arena_finish(&build->names);
-    of_mem_free(build->tensors);
+    if (!build->is_adopted) {
+        of_mem_free(build->tensors);
+    }
     build->tensors = NULL;
 }
 
@@ -116,7 +131,7 @@ static bool settle(const struct of_checkpoint_set *set, struct of_arena *arena,
 static onefold_status make_room(struct of_table_build *build, uint64_t more, onefold_error *err)
 {
     uint64_t need = build->count + more;
-    uint64_t limit = of_table_build_limit(build->set);
+    uint64_t limit = of_table_build_limit(build);
     struct of_tensor *larger;
 
     if (need > OF_TENSORS_MAX) {
@@ -130,7 +145,7 @@ static onefold_status make_room(struct of_table_build *build, uint64_t more, one
     if (build->count > 0) {
         need = of_num_min(OF_TENSORS_MAX, need + need / 2);
     }
-    if (limit != 0 && need * sizeof(*larger) > limit) {
+    if (limit != 0 && (need - build->capacity) * sizeof(*larger) > limit) {
         return too_large(need, err);
     }
     larger = of_mem_resize(build->tensors, of_mem_array_bytes(need, sizeof(*larger)));
@@ -145,16 +160,41 @@ static onefold_status make_room(struct of_table_build *build, uint64_t more, one
 onefold_status of_table_build_add(struct of_table_build *build, const struct of_header *header,
                                   uint32_t shard_index, onefold_error *err)
 {
+    struct of_arena *arena = build->is_first ? build->set->arena : &build->names;
+
     OF_TRY(make_room(build, header->tensor_count, err));
     for (uint64_t i = 0; i < header->tensor_count; i++) {
         struct of_tensor *tensor = &build->tensors[build->count];
 
         *tensor = header->tensors[i];
         tensor->shard_index = (uint16_t)shard_index;
-        if (!settle(build->set, &build->names, build->count > 0 ? tensor - 1 : NULL, tensor)) {
+        if (!settle(build->set, arena, build->count > 0 ? tensor - 1 : NULL, tensor)) {
             return too_large(build->count + header->tensor_count - i, err);
         }
         build->count++;
+    }
+    return ONEFOLD_OK;
+}
+
+bool of_table_build_can_adopt(const struct of_table_build *build, uint32_t shard_count)
+{
+    return build->is_first && shard_count == 1;
+}
+
+onefold_status of_table_build_adopt(struct of_table_build *build, const struct of_header *header,
+                                    onefold_error *err)
+{
+    of_assert(build->count == 0);
+    if (header->tensor_count > OF_TENSORS_MAX) {
+        return of_err_set(err, "checkpoint-limit", "more than %u tensors",
+                          (unsigned)OF_TENSORS_MAX);
+    }
+    build->is_adopted = true;
+    build->tensors = header->tensors;
+    build->count = (uint32_t)header->tensor_count;
+    build->capacity = build->count;
+    for (uint32_t i = 0; i < build->count; i++) {
+        build->tensors[i].shard_index = 0;
     }
     return ONEFOLD_OK;
 }
@@ -210,6 +250,31 @@ static const struct of_table *find_equal(const struct of_checkpoint_set *set,
     return NULL;
 }
 
+/* The records, with names and shapes that last. */
+static onefold_status keep_tensors(const struct of_table_build *build, const struct of_table *draft,
+                                   struct of_table *table, onefold_error *err)
+{
+    struct of_arena *arena = build->set->arena;
+
+    if (build->is_adopted) {
+        table->tensors = draft->tensors;
+        return ONEFOLD_OK;
+    }
+    table->tensors = OF_ARENA_NEW(arena, struct of_tensor, draft->tensor_count);
+    if (table->tensors == NULL) {
+        return too_large(draft->tensor_count, err);
+    }
+    if (draft->tensor_count > 0) {
+        memcpy(table->tensors, draft->tensors, draft->tensor_count * sizeof(*table->tensors));
+    }
+    for (uint32_t i = 0; !build->is_first && i < draft->tensor_count; i++) {
+        if (!settle(build->set, arena, i > 0 ? &table->tensors[i - 1] : NULL, &table->tensors[i])) {
+            return too_large(draft->tensor_count, err);
+        }
+    }
+    return ONEFOLD_OK;
+}
+
 onefold_status of_table_build_keep(struct of_table_build *build, const struct of_table *draft,
                                    const struct of_table **ret_table, onefold_error *err)
 {
@@ -227,16 +292,7 @@ onefold_status of_table_build_keep(struct of_table_build *build, const struct of
         return too_large(draft->tensor_count, err);
     }
     table->tensor_count = draft->tensor_count;
-    table->tensors = OF_ARENA_NEW(arena, struct of_tensor, draft->tensor_count);
-    if (table->tensors == NULL) {
-        return too_large(draft->tensor_count, err);
-    }
-    for (uint32_t i = 0; i < draft->tensor_count; i++) {
-        table->tensors[i] = draft->tensors[i];
-        if (!settle(build->set, arena, i > 0 ? &table->tensors[i - 1] : NULL, &table->tensors[i])) {
-            return too_large(draft->tensor_count, err);
-        }
-    }
+    OF_TRY(keep_tensors(build, draft, table, err));
     OF_TRY(index_table(table, arena, &duplicate, err));
     *ret_table = table;
     return ONEFOLD_OK;
