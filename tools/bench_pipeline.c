@@ -139,12 +139,13 @@ static bool make_header(const struct bench *bench, char **ret_header, size_t *re
     for (unsigned i = 0; offset < bench->data_bytes; i++) {
         const uint64_t left = bench->data_bytes - offset;
         const uint64_t bytes = left < TENSOR_BYTES ? left : TENSOR_BYTES;
+        const unsigned long long elems = bytes / 2;
 
         (void)fprintf(to,
                       "%s\"model.layers.%u.mlp.weight\":{\"dtype\":\"BF16\",\"shape\":[%llu],"
                       "\"data_offsets\":[%llu,%llu]}",
-                      i > 0 ? "," : "", i, (unsigned long long)bytes / 2,
-                      (unsigned long long)offset, (unsigned long long)(offset + bytes));
+                      i > 0 ? "," : "", i, elems, (unsigned long long)offset,
+                      (unsigned long long)(offset + bytes));
         offset += bytes;
     }
     (void)putc('}', to);
@@ -442,7 +443,7 @@ onefold_status bench_pipeline(const char *dir, const struct opts *opts, struct o
     struct bench bench = {.out = out, .opts = opts, .folder = -1};
     onefold_status status;
 
-    if (size < MODEL_COUNT * 2 * CHUNK_BYTES || size > SIZE_MAX_SANE) {
+    if (size < CHUNK_BYTES * 2 * MODEL_COUNT || size > SIZE_MAX_SANE) {
         return exit_set(err, ONEFOLD_E_ARGUMENT, "usage-value", NULL,
                         "--size: from 64MiB to 4TiB for bench");
     }

@@ -17,7 +17,7 @@ static onefold_cancel cancel;
 
 static void stop(int signal_number)
 {
-    onefold_cancel_request(&cancel, signal_number);
+    onefold_cancel_request(&cancel, signal_number); /* safe in a handler */
 }
 
 /* The library prints nothing; what it has to say comes here. */
