@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Seeded whole merges over the fake backend: order, delays and short transfers of the requests,
+ * workers, tile size, slots and inputs per round vary; the bytes of the output never do, and they
+ * agree with the naive merge. With failures on the way there is no output folder at all.
+ */
+#include "base/limits.h"
+#include "run/verify.h"
+#include "support/io_fake.h"
+#include "support/merging.h"
+#include "support/mkckpt.h"
+#include "support/oracle.h"
+#include "support/prng.h"
+#include "support/tmpdir.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { INPUTS = 3, SEEDS_STANDARD = 60 };
+
+/* Large tensors for tiles, small ones for bundles, an integer one and an empty one. */
+static struct mk_tensor tensors[] = {
+    {.name = "model.embed_tokens.weight",
+     .dtype = ONEFOLD_DTYPE_BF16,
+     .rank = 2,
+     .shape = {523, 401}},
+    {.name = "model.layers.0.a.weight", .dtype = ONEFOLD_DTYPE_F16, .rank = 2, .shape = {300, 301}},
+    {.name = "model.layers.0.norm.weight", .dtype = ONEFOLD_DTYPE_BF16, .rank = 1, .shape = {401}},
+    {.name = "model.layers.0.norm.bias", .dtype = ONEFOLD_DTYPE_BF16, .rank = 1, .shape = {1}},
+    {.name = "model.layers.0.scale", .dtype = ONEFOLD_DTYPE_F32, .rank = 1, .shape = {70001}},
+    {.name = "model.layers.1.a.weight",
+     .dtype = ONEFOLD_DTYPE_BF16,
+     .rank = 2,
+     .shape = {257, 255}},
+    {.name = "model.layers.1.norm.weight", .dtype = ONEFOLD_DTYPE_BF16, .rank = 1, .shape = {401}},
+    {.name = "model.layers.1.empty", .dtype = ONEFOLD_DTYPE_BF16, .rank = 2, .shape = {0, 7}},
+    {.name = "model.position_ids", .dtype = ONEFOLD_DTYPE_I64, .rank = 1, .shape = {512}},
+    {.name = "model.mask", .dtype = ONEFOLD_DTYPE_BOOL, .rank = 1, .shape = {100003}},
+};
+enum { TENSORS = sizeof(tensors) / sizeof(tensors[0]) };
+
+struct world {
+    struct tmpdir dir;
+    struct tmpdir_name base;
+    struct tmpdir_name inputs[INPUTS];
+    struct tmpdir_name output;
+    char recipe[16384];
+    struct of_digest expected; /* digest of the whole output */
+    struct of_sha256_digest root;
+    bool is_known;
+};
+
+static void make_model(const char *path, uint64_t seed)
+{
+    for (size_t i = 0; i < TENSORS; i++) {
+        /* Integers are copied: the same everywhere. */
+        tensors[i].seed =
+            tensors[i].dtype == ONEFOLD_DTYPE_I64 || tensors[i].dtype == ONEFOLD_DTYPE_BOOL
+                ? i + 1
+                : seed * 100 + i;
+    }
+    mk_sharded(path, tensors, TENSORS, 2);
+    mk_config(path, "bfloat16");
+}
+
+static int set_up(void **state)
+{
+    struct world *world = calloc(1, sizeof(*world));
+    size_t at;
+
+    assert_non_null(world);
+    world->dir = tmpdir_make();
+    world->base = tmpdir_join(world->dir.path, "base");
+    world->output = tmpdir_join(world->dir.path, "out");
+    make_model(world->base.text, 1);
+    at = (size_t)snprintf(world->recipe, sizeof(world->recipe),
+                          "merge_method: task_arithmetic\nbase_model: %s\nout_dtype: bfloat16\n"
+                          "parameters:\n  lambda: 0.7\nmodels:\n",
+                          world->base.text);
+    for (uint32_t i = 0; i < INPUTS; i++) {
+        char name[16];
+
+        (void)snprintf(name, sizeof(name), "input-%u", i);
+        world->inputs[i] = tmpdir_join(world->dir.path, name);
+        make_model(world->inputs[i].text, 2 + i);
+        at += (size_t)snprintf(world->recipe + at, sizeof(world->recipe) - at,
+                               "  - model: %s\n    parameters:\n      weight: %.2f\n",
+                               world->inputs[i].text, 0.5 + 0.25 * i);
+    }
+    *state = world;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct world *world = *state;
+
+    tmpdir_remove(&world->dir);
+    free(world);
+    return 0;
+}
+
+static void remove_output(const struct world *world)
+{
+    char command[TMPDIR_PATH_MAX + 16];
+
+    (void)snprintf(command, sizeof(command), "rm -rf '%s'", world->output.text);
+    assert_int_equal(system(command), 0);
+}
+
+/* Nothing of ours is left: neither the output nor its staging folder. */
+static void assert_nothing_left(const struct world *world)
+{
+    char stage[TMPDIR_PATH_MAX + 32];
+
+    (void)snprintf(stage, sizeof(stage), "%s.onefold-partial", world->output.text);
+    assert_false(tmpdir_exists(world->output.text));
+    assert_false(tmpdir_exists(stage));
+}
+
+static void vary(struct merging *merging, struct prng *prng)
+{
+    merging->plan_options.worker_count = (uint32_t)prng_between(prng, 1, 4);
+    merging->plan_options.tile_grains_max = (uint32_t)prng_between(prng, 1, 4);
+    merging->plan_options.slot_count_max = (uint32_t)prng_between(prng, 1, 9);
+    merging->plan_options.area_count_max = (uint32_t)prng_between(prng, 1, INPUTS);
+    merging->plan_options.direct = (enum of_direct)(prng_below(prng, 2) * OF_DIRECT_OFF);
+    merging->plan_options.out_shard_bytes = 300000;
+    merging->plan_options.memory_bytes = 64 * OF_MIB;
+}
+
+static void assert_agrees(const struct world *world)
+{
+    struct oracle_model base;
+    struct oracle_model inputs[INPUTS];
+    struct oracle_model output;
+    const struct oracle_model *pointers[INPUTS];
+    double weights[INPUTS];
+    struct oracle_merge merge = {
+        .rule = ORACLE_TASK_ARITHMETIC, .factor = 0.7, .input_count = INPUTS};
+    char message[512] = "";
+
+    oracle_read(world->base.text, &base);
+    oracle_read(world->output.text, &output);
+    for (uint32_t i = 0; i < INPUTS; i++) {
+        oracle_read(world->inputs[i].text, &inputs[i]);
+        pointers[i] = &inputs[i];
+        weights[i] = 0.5 + 0.25 * i;
+    }
+    merge.base = &base;
+    merge.inputs = pointers;
+    merge.weights = weights;
+    if (!oracle_agrees(&merge, &output, message, sizeof(message))) {
+        fail_msg("%s", message);
+    }
+    for (uint32_t i = 0; i < INPUTS; i++) {
+        oracle_free(&inputs[i]);
+    }
+    oracle_free(&output);
+    oracle_free(&base);
+}
+
+static void assert_verifies(const struct world *world)
+{
+    const struct of_verify_options options = {.thread_count = 2};
+    struct of_verify_result result;
+    onefold_error err;
+
+    assert_int_equal(of_verify(world->output.text, &options, &result, &err), ONEFOLD_OK);
+    assert_true(result.had_manifest && result.had_leaves && result.had_sha256_list &&
+                result.had_xxh128_list);
+    assert_memory_equal(&result.checkpoint_digest, &world->expected, sizeof(world->expected));
+}
+
+static void test_digest_never_changes(void **state)
+{
+    struct world *world = *state;
+    const uint64_t first_seed = prng_seed(1);
+    const char *wish = getenv("ONEFOLD_SIM_SEEDS");
+    const uint64_t seeds = wish != NULL ? strtoull(wish, NULL, 10) : SEEDS_STANDARD;
+
+    for (uint64_t seed = first_seed; seed < first_seed + seeds; seed++) {
+        struct prng prng = prng_make(seed);
+        struct io_fake_settings settings = {.seed = seed};
+        struct merging merging;
+
+        settings.hold_percent = (uint32_t)prng_below(&prng, 90);
+        settings.short_percent = (uint32_t)prng_below(&prng, 50);
+        settings.retry_percent = (uint32_t)prng_below(&prng, 20);
+        io_fake_set(&settings);
+        merging_init(&merging, world->output.text);
+        vary(&merging, &prng);
+        merging.run_options.backend = &io_fake_backend;
+        if (merging_run(&merging, world->recipe) != ONEFOLD_OK) {
+            fail_msg("seed %llu: %s [%s]", (unsigned long long)seed, merging.error.message,
+                     merging.error.id);
+        }
+        if (!world->is_known) {
+            world->expected = merging.stats.checkpoint_digest;
+            world->root = merging.stats.signing_root;
+            world->is_known = true;
+            assert_agrees(world);
+            assert_verifies(world);
+        }
+        /* The digest of the tensors, and with the root every byte of every file. */
+        assert_memory_equal(&merging.stats.checkpoint_digest, &world->expected,
+                            sizeof(world->expected));
+        assert_true(merging.stats.has_signing_root);
+        assert_memory_equal(&merging.stats.signing_root, &world->root, sizeof(world->root));
+        remove_output(world);
+    }
+}
+
+/* The real backends make the same bytes. */
+static void test_backends_agree(void **state)
+{
+    struct world *world = *state;
+    static const char *const names[] = {NULL, "threads", "mmap"};
+
+    assert_true(world->is_known);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct merging merging;
+
+        merging_init(&merging, world->output.text);
+        merging.plan_options.io_name = names[i];
+        merging.plan_options.out_shard_bytes = 300000;
+        if (merging_run(&merging, world->recipe) != ONEFOLD_OK) {
+            fail_msg("%s: %s [%s]", names[i], merging.error.message, merging.error.id);
+        }
+        assert_memory_equal(&merging.stats.signing_root, &world->root, sizeof(world->root));
+        remove_output(world);
+    }
+}
+
+/* Every operation fails once, in turn; whatever fails, there is no output and nothing else. */
+static void test_every_failure_leaves_nothing(void **state)
+{
+    struct world *world = *state;
+    static const int errnos[] = {EIO, ENOSPC, EINVAL};
+    uint64_t total = 1;
+
+    for (uint64_t at = 1; at <= total; at += 1 + at / 12) {
+        struct io_fake_settings settings = {.seed = at, .hold_percent = 30};
+        struct merging merging;
+        onefold_status status;
+
+        settings.fail_at = at;
+        settings.fail_errno = errnos[at % 3];
+        settings.fail_ever_after = true;
+        io_fake_set(&settings);
+        merging_init(&merging, world->output.text);
+        merging.plan_options.tile_grains_max = 1;
+        merging.plan_options.worker_count = 2;
+        merging.run_options.backend = &io_fake_backend;
+        status = merging_run(&merging, world->recipe);
+        assert_int_equal(status, ONEFOLD_E_IO);
+        assert_int_equal(merging.error.state, ONEFOLD_STATE_DROP);
+        assert_nothing_left(world);
+        if (at == 1) {
+            settings.fail_at = 0;
+            io_fake_set(&settings);
+            assert_int_equal(merging_run(&merging, world->recipe), ONEFOLD_OK);
+            total = io_fake_attempt_count();
+            remove_output(world);
+        }
+    }
+    assert_true(total > 10);
+}
+
+/* A read that fails once with EIO is tried again. */
+static void test_one_read_error_is_survived(void **state)
+{
+    struct world *world = *state;
+    struct io_fake_settings settings = {.seed = 5, .fail_at = 1, .fail_errno = EIO};
+    struct merging merging;
+
+    io_fake_set(&settings);
+    merging_init(&merging, world->output.text);
+    merging.run_options.backend = &io_fake_backend;
+    assert_int_equal(merging_run(&merging, world->recipe), ONEFOLD_OK);
+    remove_output(world);
+}
+
+static void test_shrinking_input(void **state)
+{
+    struct world *world = *state;
+    struct io_fake_settings settings = {
+        .seed = 3, .fail_at = 2, .fail_as_end = true, .fail_ever_after = true};
+    struct merging merging;
+
+    io_fake_set(&settings);
+    merging_init(&merging, world->output.text);
+    merging.run_options.backend = &io_fake_backend;
+    assert_int_equal(merging_run(&merging, world->recipe), ONEFOLD_E_MISMATCH);
+    assert_string_equal(merging.error.id, "input-changed");
+    assert_nothing_left(world);
+}
+
+/* Touches an input in the middle of the run: nobody may publish a mixture of two versions. */
+static void touch_input(void *context, uint64_t attempt)
+{
+    struct world *world = context;
+
+    if (attempt == 4) {
+        struct tmpdir_name shard =
+            tmpdir_join(world->inputs[1].text, "model-00001-of-00002.safetensors");
+        size_t length;
+        char *bytes = tmpdir_read(shard.text, &length);
+
+        tmpdir_write(shard.text, bytes, length);
+        free(bytes);
+    }
+}
+
+static void test_changed_input(void **state)
+{
+    struct world *world = *state;
+    struct io_fake_settings settings = {.seed = 4};
+    struct merging merging;
+
+    io_fake_set(&settings);
+    io_fake_hook(touch_input, world);
+    merging_init(&merging, world->output.text);
+    merging.run_options.backend = &io_fake_backend;
+    assert_int_equal(merging_run(&merging, world->recipe), ONEFOLD_E_MISMATCH);
+    assert_string_equal(merging.error.id, "input-changed");
+    assert_int_equal(merging.error.state, ONEFOLD_STATE_DROP);
+    assert_nothing_left(world);
+}
+
+static volatile sig_atomic_t cancel_flag;
+
+static void raise_flag(void *context, uint64_t attempt)
+{
+    if (attempt == *(const uint64_t *)context) {
+        cancel_flag = SIGINT;
+    }
+}
+
+static void test_interrupt_leaves_nothing(void **state)
+{
+    struct world *world = *state;
+
+    for (uint64_t at = 1; at < 40; at += 3) {
+        struct io_fake_settings settings = {.seed = at, .hold_percent = 50};
+        struct merging merging;
+
+        cancel_flag = 0;
+        io_fake_set(&settings);
+        io_fake_hook(raise_flag, &at);
+        merging_init(&merging, world->output.text);
+        merging.plan_options.tile_grains_max = 1;
+        merging.run_options.backend = &io_fake_backend;
+        merging.run_options.cancel = &cancel_flag;
+        assert_int_equal(merging_run(&merging, world->recipe), ONEFOLD_E_CANCELLED);
+        assert_nothing_left(world);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_digest_never_changes),
+        cmocka_unit_test(test_backends_agree),
+        cmocka_unit_test(test_every_failure_leaves_nothing),
+        cmocka_unit_test(test_one_read_error_is_survived),
+        cmocka_unit_test(test_shrinking_input),
+        cmocka_unit_test(test_interrupt_leaves_nothing),
+        cmocka_unit_test(test_changed_input),
+    };
+
+    return cmocka_run_group_tests_name("sim_merge", tests, set_up, tear_down);
+}
