@@ -15,6 +15,7 @@
 #include "ckpt/table_build.h"
 #include "sys/window.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* What is needed while one checkpoint is being opened. */
@@ -500,13 +501,13 @@ onefold_status of_checkpoint_check_unchanged(const struct of_checkpoint *checkpo
 struct of_shown of_checkpoint_shard_path(const struct of_checkpoint *checkpoint,
                                          uint32_t shard_index)
 {
-    struct of_text path = {0};
-    struct of_shown result;
+    /* No allocation: a run names files while it must not have any. What is longer is cut anyway. */
+    char path[2 * OF_TEXT_BUFFER];
+    int length;
 
     of_assert(shard_index < checkpoint->shard_count);
-    of_text_print(&path, "%s/%s", checkpoint->folder_path, checkpoint->shards[shard_index].name);
-    result = path.failed ? shown(checkpoint->shards[shard_index].name)
-                         : of_str_escape((struct of_str){path.data, path.length});
-    of_text_finish(&path);
-    return result;
+    length = snprintf(path, sizeof(path), "%s/%s", checkpoint->folder_path,
+                      checkpoint->shards[shard_index].name);
+    return of_str_escape(
+        (struct of_str){path, length < (int)sizeof(path) ? (size_t)length : sizeof(path) - 1});
 }
