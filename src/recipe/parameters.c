@@ -177,7 +177,8 @@ void of_parser_parameters(struct of_parser *parser, const struct of_yaml_node *n
         struct of_setting *setting = &ret_settings->settings[ret_settings->count];
 
         if (param == NULL) {
-            of_parser_error(parser, "recipe-param", key->mark, of_keys_param_hint(key->text),
+            of_parser_error(parser, "recipe-param", key->mark,
+                            of_parser_hints(parser) ? of_keys_param_hint(key->text) : NULL,
                             "unknown key \"%s\" under parameters of %s",
                             of_str_escape(key->text).text, place);
             continue;

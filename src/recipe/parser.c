@@ -12,6 +12,9 @@
 
 /* Ids a recipe can meet; there are about twenty. */
 enum { KINDS_MAX = 32 };
+/* Looking for a near word costs more than everything else; thousands of errors are not typing
+ * errors. */
+enum { HINTED_ERRORS_MAX = 256 };
 
 void *of_parser_get(struct of_parser *parser, size_t bytes, size_t align)
 {
@@ -99,6 +102,11 @@ void of_parser_warning(struct of_parser *parser, const char *id, struct of_mark 
     finding.message = print_list(parser, format, args);
     va_end(args);
     add_finding(parser, &finding);
+}
+
+bool of_parser_hints(const struct of_parser *parser)
+{
+    return parser->error_count < HINTED_ERRORS_MAX;
 }
 
 static int compare_places(const void *a, const void *b)
@@ -202,7 +210,8 @@ bool of_parser_fields(struct of_parser *parser, const struct of_yaml_node *node,
         const uint32_t number = of_keys_find(level, key->text);
 
         if (number == UINT32_MAX) {
-            of_parser_error(parser, "recipe-key", key->mark, of_keys_hint(level, key->text),
+            of_parser_error(parser, "recipe-key", key->mark,
+                            of_parser_hints(parser) ? of_keys_hint(level, key->text) : NULL,
                             "unknown key \"%s\" in %s", of_str_escape(key->text).text, place);
         } else if (!of_yaml_is_null(node->values[i])) {
             ret_fields[number] = node->values[i];

@@ -43,6 +43,8 @@ void of_parser_error(struct of_parser *parser, const char *id, struct of_mark ma
                      const char *hint, const char *format, ...) OF_PRINTF(5, 6);
 void of_parser_warning(struct of_parser *parser, const char *id, struct of_mark mark,
                        const char *format, ...) OF_PRINTF(4, 5);
+/* Whether it is still worth looking for a near word. */
+bool of_parser_hints(const struct of_parser *parser);
 /* Hands the findings to `report`, sorted by place: of each kind the first OF_FINDINGS_SHOWN_MAX,
  * then their number. */
 void of_parser_deliver(struct of_parser *parser, struct of_report *report, const char *label);
