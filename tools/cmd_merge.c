@@ -60,6 +60,9 @@ onefold_status cmd_merge(const struct opts *opts, struct out *out, onefold_error
         options.cancel = exit_listen();
         memset(&stats, 0, sizeof(stats));
         status = onefold_run(planning.plan, planning.target, &options, &stats, err);
+        if (status == ONEFOLD_E_ARGUMENT && options.cpu != NULL) {
+            status = exit_prefix(err, "ONEFOLD_CPU");
+        }
         /* The listening goes on: a late signal must not turn a finished merge into a killed one. */
         if (status == ONEFOLD_OK) {
             if (out->json) {

@@ -3,7 +3,6 @@
 #include "exit.h"
 #include "verbs.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static void print_data(FILE *to, const char *path, const onefold_verify_result *result)
@@ -70,14 +69,14 @@ onefold_status cmd_verify(const struct opts *opts, struct out *out, onefold_erro
     options.progress = out_progress;
     options.progress_context = out;
     options.cancel = exit_listen();
-    options.cpu = getenv("ONEFOLD_CPU");
+    options.cpu = planning_cpu();
     memset(&result, 0, sizeof(result));
     out->findings = true;
     status = onefold_verify(path, &options, &result, err);
     out->findings = false;
     if (out->json && (status == ONEFOLD_OK || status == ONEFOLD_E_DIFFERS)) {
         print_data(out_data(out), path, &result);
-    } else if (status == ONEFOLD_OK) {
+    } else if (status == ONEFOLD_OK && !out->quiet) {
         print_summary(path, opts, &result);
     }
     return status;

@@ -101,15 +101,13 @@ static void handle(int signal_number, void (*handler)(int))
     (void)sigaction(signal_number, &action, NULL);
 }
 
-/* A stop signal that was ignored when we started (nohup) stays ignored. */
-static void handle_stop(int signal_number)
+/* nohup ignores SIGHUP for us, and so it stays. SIGINT is another matter: a shell ignores it for
+ * every job it starts in the background, and somebody who sends it there by hand means it. */
+static bool is_ignored(int signal_number)
 {
     struct sigaction old;
 
-    if (sigaction(signal_number, NULL, &old) == 0 && old.sa_handler == SIG_IGN) {
-        return;
-    }
-    handle(signal_number, on_stop);
+    return sigaction(signal_number, NULL, &old) == 0 && old.sa_handler == SIG_IGN;
 }
 
 void exit_prepare(void)
@@ -123,9 +121,11 @@ void exit_prepare(void)
             _exit(6);
         }
     }
-    handle_stop(SIGINT);
-    handle_stop(SIGTERM);
-    handle_stop(SIGHUP);
+    handle(SIGINT, on_stop);
+    handle(SIGTERM, on_stop);
+    if (!is_ignored(SIGHUP)) {
+        handle(SIGHUP, on_stop);
+    }
     handle(SIGABRT, on_abort);
     /* A closed pipe and a file-size limit are errors of one write, not the end of a merge. */
     handle(SIGPIPE, SIG_IGN);

@@ -25,6 +25,13 @@ uint32_t planning_threads(const struct opts *opts)
     return (uint32_t)(count < THREADS_MAX ? count : 0);
 }
 
+const char *planning_cpu(void)
+{
+    const char *cpu = getenv("ONEFOLD_CPU");
+
+    return cpu != NULL && cpu[0] != '\0' ? cpu : NULL;
+}
+
 const char *planning_io(const struct opts *opts)
 {
     return opts->io != 0 ? opt_io_words[opts->io - 1] : NULL;
@@ -186,7 +193,7 @@ void planning_run_options(const struct opts *opts, struct out *out,
     ret_options->notice_context = out;
     ret_options->progress = out_progress;
     ret_options->progress_context = out;
-    ret_options->cpu = getenv("ONEFOLD_CPU");
+    ret_options->cpu = planning_cpu();
 }
 
 /* ---- Printing ---- */

@@ -50,6 +50,8 @@ onefold_status planning_print(const struct planning *planning, const struct opts
 onefold_status recipe_text_make(const struct opts *opts, char **ret_text, size_t *ret_length,
                                 onefold_error *err);
 
+/* Cap of the instruction set, from ONEFOLD_CPU; NULL = none. */
+const char *planning_cpu(void);
 /* -j, or OMP_NUM_THREADS; 0 = not given. */
 uint32_t planning_threads(const struct opts *opts);
 /* Name of the chosen backend, or NULL; ONEFOLD_DIRECT_*. */
