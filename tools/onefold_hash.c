@@ -92,21 +92,21 @@ struct parse {
     struct hash_options options;
     bool help;
     bool version;
-    bool failed;
+    const char *id; /* of the refusal, NULL = none */
     char message[240];
 };
 
-static bool refuse(struct parse *parse, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+static bool refuse(struct parse *parse, const char *id, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
-static bool refuse(struct parse *parse, const char *format, ...)
+static bool refuse(struct parse *parse, const char *id, const char *format, ...)
 {
     va_list args;
 
     va_start(args, format);
     (void)vsnprintf(parse->message, sizeof(parse->message), format, args);
     va_end(args);
-    parse->failed = true;
+    parse->id = id;
     return false;
 }
 
@@ -119,7 +119,7 @@ static bool set_threads(struct parse *parse, const char *text)
     value = strtol(text, &end, 10);
     if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || value < 1 ||
         value > THREADS_MAX) {
-        return refuse(parse, "-j: a number from 1 to %d expected", THREADS_MAX);
+        return refuse(parse, "usage-value", "-j: a number from 1 to %d expected", THREADS_MAX);
     }
     parse->options.thread_count = (uint32_t)value;
     return true;
@@ -139,10 +139,12 @@ static bool set_kind(struct parse *parse, const char *text)
         }
     }
     if (strcmp(text, "3") == 0) {
-        return refuse(parse, "-H3: lines of XXH3-64 changed their form between versions of xxhsum, "
-                             "and without a tag they are read as XXH64; use -H2");
+        return refuse(parse, "usage-refused",
+                      "-H3: lines of XXH3-64 changed their form between versions of xxhsum, "
+                      "and without a tag they are read as XXH64; use -H2");
     }
-    return refuse(parse, "-H%s: 0, 1 or 2 expected (XXH32, XXH64, XXH128), or --sha256",
+    return refuse(parse, "usage-value",
+                  "-H%s: 0, 1 or 2 expected (XXH32, XXH64, XXH128), or --sha256",
                   onefold_text_show(text, strlen(text)).text);
 }
 
@@ -208,10 +210,10 @@ static bool take_long(struct parse *parse, const char *word, char **argv, int *a
             continue;
         }
         if (rows[i].value == NULL && equals != NULL) {
-            return refuse(parse, "--%s takes no value", rows[i].name);
+            return refuse(parse, "usage-value", "--%s takes no value", rows[i].name);
         }
         if (rows[i].value != NULL && equals == NULL && argv[*at + 1] == NULL) {
-            return refuse(parse, "--%s needs a value", rows[i].name);
+            return refuse(parse, "usage-value", "--%s needs a value", rows[i].name);
         }
         if (rows[i].value != NULL && equals == NULL) {
             (*at)++;
@@ -219,12 +221,14 @@ static bool take_long(struct parse *parse, const char *word, char **argv, int *a
         return set_option(parse, (enum option)i, equals != NULL ? equals + 1 : argv[*at]);
     }
     if (strcmp(word, "oms") == 0 || strncmp(word, "ignore-paths", 12) == 0) {
-        return refuse(parse, "--%s: digests for model signing come in a later version", word);
+        return refuse(parse, "usage-refused",
+                      "--%s: digests for model signing come in a later version",
+                      onefold_text_show(word, length).text);
     }
     near = onefold_text_nearest(word, names, OPTION_COUNT);
-    return refuse(parse, "unknown option --%s%s%s%s", onefold_text_show(word, length).text,
-                  near != NULL ? "; did you mean --" : "", near != NULL ? near : "",
-                  near != NULL ? "?" : "");
+    return refuse(parse, "usage-option", "unknown option --%s%s%s%s",
+                  onefold_text_show(word, length).text, near != NULL ? "; did you mean --" : "",
+                  near != NULL ? near : "", near != NULL ? "?" : "");
 }
 
 /* Letters may stand together: -cq. -j and -H take the rest of the word, -j also the next one. */
@@ -237,7 +241,7 @@ static bool take_letters(struct parse *parse, const char *word, char **argv, int
             return set_kind(parse, letter + 1);
         }
         if (*letter == 'b') {
-            return refuse(parse, "-b: speeds are measured by: onefold bench");
+            return refuse(parse, "usage-refused", "-b: speeds are measured by: onefold bench");
         }
         for (int i = 0; i < OPTION_COUNT; i++) {
             if (rows[i].letter == *letter) {
@@ -245,7 +249,8 @@ static bool take_letters(struct parse *parse, const char *word, char **argv, int
             }
         }
         if (found == OPTION_COUNT) {
-            return refuse(parse, "unknown option -%s", onefold_text_show(letter, 1).text);
+            return refuse(parse, "usage-option", "unknown option -%s",
+                          onefold_text_show(letter, 1).text);
         }
         if (rows[found].value == NULL) {
             (void)set_option(parse, (enum option)found, NULL);
@@ -255,7 +260,7 @@ static bool take_letters(struct parse *parse, const char *word, char **argv, int
             return set_option(parse, (enum option)found, letter + 1);
         }
         if (argv[*at + 1] == NULL) {
-            return refuse(parse, "-%c needs a value", *letter);
+            return refuse(parse, "usage-value", "-%c needs a value", *letter);
         }
         (*at)++;
         return set_option(parse, (enum option)found, argv[*at]);
@@ -268,16 +273,17 @@ static void check_together(struct parse *parse)
     const struct hash_options *options = &parse->options;
 
     if (options->check && options->tensors) {
-        (void)refuse(parse, "--check and --tensors exclude each other");
+        (void)refuse(parse, "usage-option", "--check and --tensors exclude each other");
     } else if (options->tag && (options->check || options->tensors)) {
-        (void)refuse(parse, "--tag is for printing digests of files");
+        (void)refuse(parse, "usage-option", "--tag is for printing digests of files");
     } else if (!options->check &&
                (options->status || options->strict || options->warn || options->ignore_missing)) {
-        (void)refuse(parse, "--status, --strict, --warn and --ignore-missing are for --check");
+        (void)refuse(parse, "usage-option",
+                     "--status, --strict, --warn and --ignore-missing are for --check");
     } else if (options->tensors && options->name_count == 0) {
-        (void)refuse(parse, "--tensors needs the path of a checkpoint");
+        (void)refuse(parse, "usage-arguments", "--tensors needs the path of a checkpoint");
     } else if (options->name_count == 0 && isatty(STDIN_FILENO) == 1) {
-        (void)refuse(parse, "no file given, and standard input is a terminal");
+        (void)refuse(parse, "usage-arguments", "no file given, and standard input is a terminal");
     }
 }
 
@@ -289,7 +295,7 @@ static void parse_arguments(int argc, char **argv, struct parse *ret_parse)
     memset(parse, 0, sizeof(*parse));
     parse->options.kind = HASH_XXH128;
     parse->options.names = hash_get((size_t)argc + 1, sizeof(char *));
-    for (int i = 1; i < argc && !parse->failed; i++) {
+    for (int i = 1; i < argc && parse->id == NULL; i++) {
         char *word = argv[i];
 
         if (flags_over || word[0] != '-' || word[1] == '\0') {
@@ -305,7 +311,7 @@ static void parse_arguments(int argc, char **argv, struct parse *ret_parse)
     if (parse->options.thread_count == 0) {
         parse->options.thread_count = onefold_host_cpu_count();
     }
-    if (!parse->failed && !parse->help && !parse->version) {
+    if (parse->id == NULL && !parse->help && !parse->version) {
         check_together(parse);
     }
 }
@@ -510,10 +516,10 @@ static void print_tensors(const struct hash_options *options, struct hash_report
 static int fail_usage(const struct parse *parse)
 {
     if (parse->options.json) {
-        print_object("usage", EXIT_USAGE, parse->message, "", "");
+        print_object(parse->id, EXIT_USAGE, parse->message, "", "");
     }
-    (void)fprintf(stderr, "onefold-hash: error: %s [usage]\nTry 'onefold-hash --help'.\n",
-                  parse->message);
+    (void)fprintf(stderr, "onefold-hash: error: %s [%s]\nTry 'onefold-hash --help'.\n",
+                  parse->message, parse->id);
     return EXIT_USAGE;
 }
 
@@ -561,7 +567,7 @@ int main(int argc, char **argv)
     exit_prepare();
     (void)signal(SIGPIPE, SIG_DFL); /* a filter ends when its reader does */
     parse_arguments(argc, argv, &parse);
-    if (parse.failed) {
+    if (parse.id != NULL) {
         code = fail_usage(&parse);
     } else if (parse.help) {
         print_help();
