@@ -153,22 +153,20 @@ static onefold_status start_members(struct of_crew *crew, onefold_error *err)
 onefold_status of_crew_init(struct of_crew *crew, const struct of_crew_options *options,
                             onefold_error *err)
 {
+    const uint64_t count = of_num_max(options->worker_count, 1);
     onefold_status status;
 
     *crew = (struct of_crew){.options = *options};
-    crew->options.worker_count = (uint32_t)of_num_max(options->worker_count, 1);
+    crew->options.worker_count = (uint32_t)count;
+    crew->threads = of_mem_get(of_mem_array_bytes(count, sizeof(pthread_t)));
+    crew->members = of_mem_get(of_mem_array_bytes(count, sizeof(struct member)));
+    if (crew->threads == NULL || crew->members == NULL) {
+        of_crew_finish(crew);
+        return of_err_set(err, "memory", "no memory for %u workers", (unsigned)count);
+    }
     status = of_queue_init(&crew->todo, options->item_count, err);
     if (status == ONEFOLD_OK) {
         status = of_queue_init(&crew->done, options->item_count, err);
-    }
-    if (status == ONEFOLD_OK) {
-        const uint32_t count = crew->options.worker_count;
-
-        crew->threads = of_mem_get(of_mem_array_bytes(count, sizeof(pthread_t)));
-        crew->members = of_mem_get(of_mem_array_bytes(count, sizeof(struct member)));
-        if (crew->threads == NULL || crew->members == NULL) {
-            status = of_err_set(err, "memory", "no memory for %u workers", count);
-        }
     }
     if (status == ONEFOLD_OK) {
         status = start_members(crew, err);
@@ -192,9 +190,10 @@ void *of_crew_take(struct of_crew *crew)
 void of_crew_finish(struct of_crew *crew)
 {
     const struct member *members = crew->members;
+    const uint32_t count = crew->thread_count;
 
     of_queue_close(&crew->todo);
-    for (uint32_t i = 0; i < crew->thread_count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         of_assert(pthread_join(crew->threads[i], NULL) == 0);
         crew->idle_ns += members[i].idle_ns;
     }

@@ -307,28 +307,28 @@ onefold_status of_file_reserve(int fd, uint64_t size_bytes, onefold_error *err)
 onefold_status of_file_read_at(int fd, void *to, uint64_t length, uint64_t offset,
                                onefold_error *err)
 {
-    uint64_t done = 0;
+    const uint64_t end = offset + length;
+    uint64_t at = offset;
     bool repeated = false;
 
-    while (done < length) {
-        const uint64_t want = of_num_min(length - done, TRANSFER_BYTES_MAX);
-        const ssize_t got = pread(fd, (uint8_t *)to + done, want, (off_t)(offset + done));
+    while (at < end) {
+        const uint64_t want = of_num_min(end - at, TRANSFER_BYTES_MAX);
+        const ssize_t got = pread(fd, (uint8_t *)to + (at - offset), want, (off_t)at);
 
         if (got > 0) {
-            done += (uint64_t)got;
+            at += (uint64_t)got;
         } else if (got == 0) {
             of_err_set(err, "input-changed",
                        "the file ends at byte %llu, bytes up to %llu were expected",
-                       (unsigned long long)(offset + done), (unsigned long long)(offset + length));
-            err->offset = offset + done;
+                       (unsigned long long)at, (unsigned long long)end);
+            err->offset = at;
             return err->status;
         } else if (errno == EIO && !repeated) {
             repeated = true; /* a path that just failed over answers the second time */
         } else if (errno != EINTR) {
             of_err_set_sys(err, "input-io", errno, "cannot read bytes %llu to %llu",
-                           (unsigned long long)(offset + done),
-                           (unsigned long long)(offset + length));
-            err->offset = offset + done;
+                           (unsigned long long)at, (unsigned long long)end);
+            err->offset = at;
             return err->status;
         }
     }
@@ -522,7 +522,7 @@ onefold_status of_file_lock(int fd, bool *ret_locked, onefold_error *err)
 onefold_status of_file_slurp(int folder, const char *name, uint32_t flags, uint64_t max_bytes,
                              char **ret_data, uint64_t *ret_length, onefold_error *err)
 {
-    struct of_identity identity;
+    struct of_identity identity = {0};
     onefold_status status;
     char *data = NULL;
     int fd = -1;
