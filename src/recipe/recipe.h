@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Floor 2, `recipe`: what the user wrote; includes base and fmt. Nodes become a recipe in which every
- * value keeps its line and column. Everything the text alone shows is checked here, all errors at
- * once: keys at every level, types, numbers, forms, references. Whether a method exists and reads a
- * parameter is plan's to say (plan/resolve), because recipe does not know methods.
+ * Floor 2, `recipe`: what the user wrote; includes base and fmt. Nodes become a recipe in which
+ * every value keeps its line and column. Everything the text alone shows is checked here, all
+ * errors at once: keys at every level, types, numbers, forms, references. Whether a method exists
+ * and reads a parameter is plan's to say (plan/resolve), because recipe does not know methods.
  */
 #ifndef OF_RECIPE_RECIPE_H
 #define OF_RECIPE_RECIPE_H
@@ -38,7 +38,7 @@ struct of_fact {
 struct of_recipe_input {
     struct of_model_ref model;
     struct of_mark mark;
-    const char *name;          /* label; default: last component of the path, made unique */
+    const char *name; /* label; default: last component of the path, made unique */
     struct of_fact samples;
     struct of_fact steps;
     struct of_fact lr_sum;
@@ -83,8 +83,8 @@ struct of_wish {
 };
 
 struct of_recipe {
-    const char *label;     /* file name for messages */
-    struct of_str text;    /* the bytes of the file */
+    const char *label;  /* file name for messages */
+    struct of_str text; /* the bytes of the file */
     struct of_str method;
     struct of_mark method_mark;
     enum of_recipe_form form;
@@ -103,7 +103,7 @@ struct of_recipe {
     onefold_dtype out_dtype;
     enum of_recipe_scale scale;
     struct of_mark scale_mark;
-    struct of_wish scope;          /* row, tensor, model: checked here, used by later rules */
+    struct of_wish scope; /* row, tensor, model: checked here, used by later rules */
     struct of_wish tokenizer;
     struct of_wish tokenizer_source;
     struct of_wish chat_template;

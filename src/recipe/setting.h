@@ -14,8 +14,8 @@ enum of_value_kind { OF_VALUE_REAL, OF_VALUE_BOOL, OF_VALUE_WORD, OF_VALUE_INTEG
 
 struct of_value {
     enum of_value_kind kind;
-    double number;       /* real, integer; 0 or 1 for bool */
-    struct of_str word;  /* as written */
+    double number;      /* real, integer; 0 or 1 for bool */
+    struct of_str word; /* as written */
     struct of_mark mark;
 };
 
@@ -53,8 +53,9 @@ const struct of_known_param *of_known_param_at(uint64_t index);
 /* The setting of that name in one level, or NULL. */
 const struct of_setting *of_setting_get(const struct of_settings *settings, const char *name);
 
-/* First hit over `levels` (NULL entries are skipped), nearest first: the first case whose filter occurs
- * in `tensor_name`, its gradient evaluated at t in [0, 1]. False when no level has a value. */
+/* First hit over `levels` (NULL entries are skipped), nearest first: the first case whose filter
+ * occurs in `tensor_name`, its gradient evaluated at t in [0, 1]. False when no level has a value.
+ */
 OF_NODISCARD bool of_setting_find(const struct of_settings *const *levels, uint32_t level_count,
                                   const char *name, struct of_str tensor_name, double t,
                                   struct of_value *ret_value);
