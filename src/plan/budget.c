@@ -341,25 +341,32 @@ static onefold_status refuse(const struct budget *budget, onefold_error *err)
                       (unsigned long long)(least - budget->fixed_bytes / OF_MIB));
 }
 
-/* Header and index are text before the pool is there, twice while the text grows. */
+/* Header and index of the output are whole texts for a moment, before pool and threads are there. */
 static onefold_status check_texts(const struct budget *budget, onefold_error *err)
 {
-    const struct of_plan *plan = budget->build->plan;
+    const struct of_build *build = budget->build;
+    const struct of_out_layout *output = &build->plan->output;
     uint64_t longest = 0;
-    uint64_t total = 0;
+    uint64_t index = 0;
+    uint64_t needed;
 
-    for (uint32_t i = 0; i < plan->output.shard_count; i++) {
-        longest = of_num_max(longest, plan->output.shards[i].header_bytes);
-        total += plan->output.shards[i].header_bytes;
+    for (uint32_t i = 0; i < output->shard_count; i++) {
+        const struct of_out_shard *shard = &output->shards[i];
+
+        longest = of_num_max(longest, shard->header_bytes +
+                                          shard->tensor_count * sizeof(struct of_tensor));
+        index += shard->header_bytes;
     }
-    longest = plan->output.shard_count > 1 ? of_num_max(longest, total) : longest;
-    if (budget->fixed_bytes + 2 * longest > budget->build->memory_bytes) {
-        return of_err_set(
-            err, "memory-bound",
-            "--memory is %llu MiB; headers and index of the output need at least %llu "
-            "MiB",
-            (unsigned long long)(budget->build->memory_bytes / OF_MIB),
-            (unsigned long long)of_num_div_ceil(budget->fixed_bytes + 2 * longest, OF_MIB));
+    if (output->shard_count > 1) {
+        longest = of_num_max(longest, index);
+    }
+    needed = budget->fixed_bytes - thread_count(build) * OF_STACK_BYTES - RING_BYTES + longest;
+    if (needed > build->memory_bytes) {
+        return of_err_set(err, "memory-bound",
+                          "--memory is %llu MiB; headers and index of the output need at least "
+                          "%llu MiB",
+                          (unsigned long long)(build->memory_bytes / OF_MIB),
+                          (unsigned long long)of_num_div_ceil(needed, OF_MIB));
     }
     return ONEFOLD_OK;
 }

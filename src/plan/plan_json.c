@@ -331,7 +331,6 @@ onefold_status of_plan_write_json(struct of_plan_sink *sink, onefold_error *err)
     struct json json = {.sink = sink};
     bool failed;
 
-    json.writer.first = true;
     add_all(&json);
     of_text_add_char(&json.writer.text, '\n');
     of_plan_sink_flush(sink, &json.writer.text, 0);

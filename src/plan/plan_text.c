@@ -6,12 +6,9 @@
  */
 #include "plan/plan_print.h"
 
-#include "base/check.h"
-#include "base/limits.h"
-#include "base/num.h"
+#include "base/sort.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Rows and inputs shown before only their number goes on; --json has them all. */
@@ -38,6 +35,22 @@ static void add_size(struct of_text *text, uint64_t bytes)
         unit++;
     }
     of_text_print(text, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+}
+
+/* The shortest decimals that read back as the same float: 0.4, not 0.400000006. */
+static void add_float(struct of_text *text, float value)
+{
+    char shown[32] = "";
+    bool same = false;
+
+    for (int digits = 6; digits <= 9 && !same; digits++) {
+        double back = 0.0;
+
+        (void)snprintf(shown, sizeof(shown), "%.*g", digits, (double)value);
+        same = of_str_to_double(of_str_from(shown), &back) &&
+               memcmp(&(float){(float)back}, &value, sizeof(value)) == 0;
+    }
+    of_text_add(text, of_str_from(shown));
 }
 
 /* ---- Inputs ---- */
@@ -174,27 +187,22 @@ static void add_tensor(struct page *page, uint32_t step)
     flush(page);
 }
 
-/* Order of groups: stack, role, then layer; a loose name is a group of its own. */
-static int compare_steps(const void *a, const void *b, void *context)
+/* Order of groups: loose names, each a group of its own, then stack, role, layer. */
+static bool comes_before(const void *context, uint32_t a, uint32_t b)
 {
-    const struct page *page = context;
-    const struct of_tensor *tensors = page->sink->plan->tensors;
-    const struct of_tensor *left = &tensors[*(const uint32_t *)a];
-    const struct of_tensor *right = &tensors[*(const uint32_t *)b];
-    const struct of_name_parts one = of_name_split(left->name);
-    const struct of_name_parts two = of_name_split(right->name);
+    const struct of_plan *plan = context;
+    const struct of_str left = plan->tensors[a].name;
+    const struct of_str right = plan->tensors[b].name;
+    const struct of_name_parts one = of_name_split(left);
+    const struct of_name_parts two = of_name_split(right);
     int order;
 
     if (!one.is_layer || !two.is_layer) {
-        return one.is_layer != two.is_layer ? (one.is_layer ? 1 : -1)
-                                            : of_str_compare(left->name, right->name);
+        return one.is_layer != two.is_layer ? two.is_layer : of_str_compare(left, right) < 0;
     }
     order = of_str_compare(one.stack, two.stack);
     order = order != 0 ? order : of_str_compare(one.role, two.role);
-    if (order != 0 || one.layer == two.layer) {
-        return order;
-    }
-    return one.layer < two.layer ? -1 : 1;
+    return order != 0 ? order < 0 : one.layer < two.layer;
 }
 
 static bool same_group(const struct of_plan *plan, uint32_t a, uint32_t b)
@@ -250,7 +258,7 @@ static void add_group(struct page *page, const uint32_t *steps, uint32_t count)
 static onefold_status add_groups(struct page *page, onefold_error *err)
 {
     const struct of_plan *plan = page->sink->plan;
-    uint32_t *order = of_mem_get(of_mem_array_bytes(plan->step_count, sizeof(*order)));
+    uint32_t *order = of_mem_get(of_mem_array_bytes(plan->step_count, 2 * sizeof(*order)));
     uint32_t at = 0;
 
     if (order == NULL) {
@@ -259,7 +267,7 @@ static onefold_status add_groups(struct page *page, onefold_error *err)
     for (uint32_t i = 0; i < plan->step_count; i++) {
         order[i] = i;
     }
-    qsort_r(order, plan->step_count, sizeof(order[0]), compare_steps, page);
+    of_sort_indices(order, order + plan->step_count, plan->step_count, comes_before, plan);
     while (at < plan->step_count && !page->sink->stopped) {
         uint32_t end = at + 1;
 
@@ -298,15 +306,16 @@ static void add_row(struct page *page, uint32_t index, bool all)
 
     of_text_print(&page->text, "  row %u:", index);
     for (uint32_t i = 0; i < shown; i++) {
-        of_text_print(&page->text, "%s%s %.9g", i > 0 ? ", " : " ",
-                      of_str_escape(of_str_from(plan->inputs[i].label)).text,
-                      (double)row->coefs[i]);
+        of_text_print(&page->text, "%s%s ", i > 0 ? ", " : " ",
+                      of_str_escape(of_str_from(plan->inputs[i].label)).text);
+        add_float(&page->text, row->coefs[i]);
     }
     if (shown < plan->input_count) {
         of_text_print(&page->text, ", %u more", plan->input_count - shown);
     }
     if (row->has_divisor) {
-        of_text_print(&page->text, "; divided by %.9g", (double)row->divisor);
+        of_text_add(&page->text, OF_STR("; divided by "));
+        add_float(&page->text, row->divisor);
     }
     if (plan->has_row_lambda && !isnan(row->lambda)) {
         of_text_add(&page->text, OF_STR("; lambda "));

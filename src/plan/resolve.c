@@ -280,6 +280,18 @@ static bool is_finite_row(const struct resolve *resolve, const struct of_linear 
     return finite;
 }
 
+/* Without a name the recipe alone was asked about, and its list of models is the place. */
+static void refuse_answer(struct resolve *resolve, struct of_str name, const onefold_error *found)
+{
+    if (name.length == 0) {
+        of_build_error(resolve->build, found->id, resolve->build->recipe->form_mark, found->hint,
+                       "%s", found->message);
+        return;
+    }
+    of_build_error_tally(resolve->build, &resolve->refused, found->id, found->hint,
+                         "tensor \"%s\": %s", of_str_escape(name).text, found->message);
+}
+
 /* Asks the rule. *ret_ok is false when the answer was a finding. */
 static onefold_status ask(struct resolve *resolve, struct of_str name, double t,
                           struct factor *ret_factor, struct of_linear *linear, bool *ret_ok)
@@ -299,10 +311,7 @@ static onefold_status ask(struct resolve *resolve, struct of_str name, double t,
     *linear = (struct of_linear){.coefs = resolve->coefs};
     of_err_clear(&found);
     if (build->method->prepare(&resolve->params, linear, &found) != ONEFOLD_OK) {
-        of_build_error_tally(build, &resolve->refused, found.id, found.hint, "%s%s%s%s",
-                             name.length > 0 ? "tensor \"" : "",
-                             name.length > 0 ? of_str_escape(name).text : "",
-                             name.length > 0 ? "\": " : "", found.message);
+        refuse_answer(resolve, name, &found);
         return found.status;
     }
     *ret_factor = find_factor(resolve, name, t, present_count);
