@@ -190,7 +190,7 @@ void *of_crew_take(struct of_crew *crew)
 void of_crew_finish(struct of_crew *crew)
 {
     const struct member *members = crew->members;
-    const uint32_t count = crew->thread_count;
+    const uint32_t count = members != NULL ? crew->thread_count : 0;
 
     of_queue_close(&crew->todo);
     for (uint32_t i = 0; i < count; i++) {
