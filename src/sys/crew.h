@@ -23,7 +23,7 @@ struct of_crew_options {
     of_crew_work_fn *work;
     of_crew_done_fn *done;
     void *context;
-    uint8_t *scratch;      /* worker_count * scratch_bytes, 64-byte aligned */
+    uint8_t *scratch; /* worker_count * scratch_bytes, 64-byte aligned */
     uint64_t scratch_bytes;
 };
 
@@ -37,8 +37,8 @@ struct of_crew {
     void *members;
 };
 
-OF_NODISCARD onefold_status of_crew_init(struct of_crew *crew, const struct of_crew_options *options,
-                                         onefold_error *err);
+OF_NODISCARD onefold_status of_crew_init(struct of_crew *crew,
+                                         const struct of_crew_options *options, onefold_error *err);
 void of_crew_give(struct of_crew *crew, void *item);
 /* A finished item or NULL; never blocks. */
 void *of_crew_take(struct of_crew *crew);

@@ -42,7 +42,8 @@ OF_NODISCARD onefold_status of_file_open_folder(int folder, const char *name, in
 OF_NODISCARD onefold_status of_file_open_read(int folder, const char *name, uint32_t flags,
                                               int *ret_fd, struct of_identity *ret_identity,
                                               onefold_error *err);
-/* What stands under the name, following links: false when nothing does (or it cannot be reached). */
+/* What stands under the name, following links: false when nothing does (or it cannot be reached).
+ */
 OF_NODISCARD bool of_file_probe(int folder, const char *name, enum of_file_kind *ret_kind,
                                 struct of_identity *ret_identity);
 /* Identity of an open file. Ids: input-io. */
@@ -54,8 +55,8 @@ bool of_identity_is_same_file(const struct of_identity *a, const struct of_ident
 
 /* Makes a new file (O_EXCL | O_NOFOLLOW, mode 0666 less umask) for reading and writing. Ids:
  * output-io (err->sys_errno EEXIST when the name is taken), target-path, space-reserve. */
-OF_NODISCARD onefold_status of_file_create(int folder, const char *name, uint32_t flags, int *ret_fd,
-                                           onefold_error *err);
+OF_NODISCARD onefold_status of_file_create(int folder, const char *name, uint32_t flags,
+                                           int *ret_fd, onefold_error *err);
 OF_NODISCARD onefold_status of_file_create_folder(int folder, const char *name, onefold_error *err);
 /* Reserves blocks and sets the size. A file system without fallocate gets the size only. Ids:
  * space-reserve (ENOSPC, EDQUOT, EFBIG), output-io. */
@@ -67,7 +68,8 @@ OF_NODISCARD onefold_status of_file_read_at(int fd, void *to, uint64_t length, u
                                             onefold_error *err);
 OF_NODISCARD onefold_status of_file_write_at(int fd, const void *from, uint64_t length,
                                              uint64_t offset, onefold_error *err);
-/* Ids: output-sync; space-run when the space ended only now. A failed sync is final for the file. */
+/* Ids: output-sync; space-run when the space ended only now. A failed sync is final for the file.
+ */
 OF_NODISCARD onefold_status of_file_sync(int fd, onefold_error *err);
 /* Closes; ids as of_file_sync. Sets *fd to -1 in any case; -1 is fine. */
 OF_NODISCARD onefold_status of_file_close_written(int *fd, onefold_error *err);
@@ -107,7 +109,7 @@ OF_NODISCARD onefold_status of_file_slurp(int folder, const char *name, uint32_t
 uint32_t of_file_direct_align(int fd);
 
 struct of_space {
-    uint64_t available_bytes; /* to an ordinary user */
+    uint64_t available_bytes;  /* to an ordinary user */
     uint64_t available_inodes; /* UINT64_MAX where the file system does not count */
     uint32_t block_bytes;
     bool is_memory;  /* tmpfs, ramfs: pages of the target are memory */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What this machine really allows: CPUs (affinity, cgroup), memory (cgroup, limits), descriptors. */
+/* What this machine really allows: CPUs (affinity, cgroup), memory (cgroup, limits), descriptors.
+ */
 #ifndef OF_SYS_HOST_H
 #define OF_SYS_HOST_H
 

@@ -7,8 +7,8 @@
  * io.c above, backend below: a backend carries out one attempt. It moves up to length - done_bytes
  * bytes at offset + done_bytes, adds what it moved to done_bytes, and sets result_errno (0 or the
  * errno). io.c hands the request in again for the rest, tells the end of the file from a short
- * transfer (an attempt that moves nothing), bounds repetitions, and sets data. A backend that serves
- * a window sets window, data and in_window; its attempt is the only one.
+ * transfer (an attempt that moves nothing), bounds repetitions, and sets data. A backend that
+ * serves a window sets window, data and in_window; its attempt is the only one.
  */
 #ifndef OF_SYS_IO_H
 #define OF_SYS_IO_H
@@ -33,13 +33,13 @@ struct of_io_req {
     uint64_t offset;
     uint64_t length;      /* bytes wanted */
     uint64_t length_must; /* read: fewer than this at end of file is an error; write: = length */
-    uint8_t *buffer;      /* read: where to (a backend with windows ignores it); write: from where */
+    uint8_t *buffer; /* read: where to (a backend with windows ignores it); write: from where */
     void *owner;
 
     /* Set when reaped. */
-    const uint8_t *data;  /* where the bytes are: buffer, or a window until of_io_release */
+    const uint8_t *data; /* where the bytes are: buffer, or a window until of_io_release */
     uint64_t done_bytes;
-    int result_errno;     /* 0; an errno; ENODATA = the file ended before length_must */
+    int result_errno; /* 0; an errno; ENODATA = the file ended before length_must */
 
     /* Of the io layer. */
     struct of_io_req *next;
@@ -53,9 +53,10 @@ struct of_io_req {
 struct of_io;
 
 struct of_io_options {
-    uint32_t depth;        /* requests in flight at most; submit beyond it is an internal error */
-    uint32_t thread_count; /* I/O threads of the backends that have them; 0 = by depth, at most 16 */
-    void *pool;            /* memory that requests point into, for registration; may be NULL */
+    uint32_t depth; /* requests in flight at most; submit beyond it is an internal error */
+    uint32_t
+        thread_count; /* I/O threads of the backends that have them; 0 = by depth, at most 16 */
+    void *pool;       /* memory that requests point into, for registration; may be NULL */
     uint64_t pool_bytes;
 };
 
@@ -64,10 +65,12 @@ struct of_io_backend {
     const char *summary;
     /* Fills *io; leaves nothing behind on failure (id io-backend, message with the likely cause;
      * other ids when it is not a refusal). */
-    onefold_status (*init)(struct of_io *io, const struct of_io_options *options, onefold_error *err);
+    onefold_status (*init)(struct of_io *io, const struct of_io_options *options,
+                           onefold_error *err);
     void (*submit)(struct of_io *io, struct of_io_req *req);
-    /* Completed requests as a list through `next`, NULL when none. With `wait`, blocks until at least
-     * one is there, wake was called, a signal came, or about OF_IO_TICK_NS passed: NULL then. */
+    /* Completed requests as a list through `next`, NULL when none. With `wait`, blocks until at
+     * least one is there, wake was called, a signal came, or about OF_IO_TICK_NS passed: NULL then.
+     */
     struct of_io_req *(*reap)(struct of_io *io, bool wait);
     void (*wake)(struct of_io *io);
     void (*finish)(struct of_io *io);
@@ -90,10 +93,11 @@ const struct of_io_backend *of_io_backend_at(uint64_t index);
 /* name NULL: uring, else threads with a note in *ret_fallback (static buffer of the io's owner; may
  * be NULL). A backend that was named and cannot be had is an error (id io-backend). */
 OF_NODISCARD onefold_status of_io_init(struct of_io *io, const char *name,
-                                       const struct of_io_options *options, onefold_error *ret_fallback,
-                                       onefold_error *err);
+                                       const struct of_io_options *options,
+                                       onefold_error *ret_fallback, onefold_error *err);
 OF_NODISCARD onefold_status of_io_init_with(struct of_io *io, const struct of_io_backend *backend,
-                                            const struct of_io_options *options, onefold_error *err);
+                                            const struct of_io_options *options,
+                                            onefold_error *err);
 void of_io_submit(struct of_io *io, struct of_io_req *req);
 /* As of_io_backend.reap. result_errno ETIMEDOUT: given up after OF_IO_RETRY_MAX repetitions. */
 struct of_io_req *of_io_reap(struct of_io *io, bool wait);

@@ -18,7 +18,8 @@ struct of_pool {
 };
 
 /* Ids: memory. */
-OF_NODISCARD onefold_status of_pool_init(struct of_pool *pool, uint64_t size_bytes, onefold_error *err);
+OF_NODISCARD onefold_status of_pool_init(struct of_pool *pool, uint64_t size_bytes,
+                                         onefold_error *err);
 void of_pool_finish(struct of_pool *pool);
 
 #endif

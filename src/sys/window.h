@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Mapped read-only windows of a file that survive a file which shrinks or a disk which fails under
- * them: the SIGBUS handler puts zero pages over the window and marks it lost. Whoever used the bytes
- * checks the mark before the result counts.
+ * them: the SIGBUS handler puts zero pages over the window and marks it lost. Whoever used the
+ * bytes checks the mark before the result counts.
  */
 #ifndef OF_SYS_WINDOW_H
 #define OF_SYS_WINDOW_H

@@ -260,14 +260,14 @@ static void test_end_of_file(void **state)
 static void test_bad_descriptor(void **state)
 {
     struct fixture *fixture = *state;
-    const int closed = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 900);
     struct of_io_req *req;
+    int closed;
 
     NEED(fixture);
-    if (closed >= 0) {
-        (void)close(closed);
-    }
-    req = run_one(fixture, OF_IO_READ, 900, 0, 4096, 4096);
+    closed = fcntl(fixture->fd, F_DUPFD_CLOEXEC, 900);
+    assert_true(closed >= 900);
+    assert_int_equal(close(closed), 0);
+    req = run_one(fixture, OF_IO_READ, closed, 0, 4096, 4096);
     assert_int_equal(req->result_errno, EBADF);
     assert_true(of_io_release(&fixture->io, req));
     /* Writing to a descriptor open for reading only. */
