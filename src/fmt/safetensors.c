@@ -397,7 +397,8 @@ static onefold_status parse_header(struct parse *parse, struct of_header *header
     leading_space = text.length > 0 && text.data[0] != '{';
     if (of_json_walk(text, &walk, err) != ONEFOLD_OK) {
         if (err->status == ONEFOLD_E_MEMORY) {
-            return err->status; /* no fault of any byte */
+            err->offset = UINT64_MAX; /* no fault of any byte */
+            return err->status;
         }
         /* The walk's own messages name the byte already. */
         return parse->in_visitor && err->offset != UINT64_MAX
