@@ -12,4 +12,4 @@ test $code = 2
 test "$(field status <bad.json)" = error
 test "$(field error_code <bad.json)" = TARGET_EXISTS
 test "$(field exit_code <bad.json)" = 2
-test "$(field state <bad.json)" = none
+test "$(field state <bad.json)" = same

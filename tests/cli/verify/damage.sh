@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # One flipped bit: exit 1, with file, tensor and range of elements.
-onefold-mksample --size 8MB --quiet s
+onefold-mksample --size 48MB --quiet s
 onefold merge --quiet "$ROOT/tests/cli/merge/sample.yml" out >/dev/null
 python3 - <<'PYTHON'
 import json, struct
