@@ -24,11 +24,11 @@ static const struct of_io_backend *const backends[] = {
     &of_io_backend_mmap,
 };
 
-/* Pause before the n-th repetition: none for the first few (a signal came), then growing, 2 ms at
+/* Pause before the n-th repetition: none for the first few (a signal came), then growing, 1 ms at
  * most, so that OF_IO_RETRY_MAX repetitions take about a second. */
 enum { RETRIES_AT_ONCE = 8 };
-#define PAUSE_STEP_NS UINT64_C(4000)
-#define PAUSE_MAX_NS  UINT64_C(2000000)
+#define PAUSE_STEP_NS UINT64_C(2000)
+#define PAUSE_MAX_NS  UINT64_C(1000000)
 
 const struct of_io_backend *of_io_backend_find(const char *name)
 {

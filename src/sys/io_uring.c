@@ -38,6 +38,8 @@ enum { REGISTERED_COUNT_MAX = 64 };
 
 /* After a lost completion: how long nothing may come before the rest counts as lost too. */
 enum { QUIET_TICKS_MAX = 50 };
+/* Between two looks at a ring that has no room at the moment. */
+#define BUSY_PAUSE_NS UINT64_C(1000000)
 
 struct state {
     struct io_uring ring;
@@ -429,8 +431,9 @@ static void wait_one(struct state *state)
     struct io_uring_cqe *cqe;
     const int result = io_uring_wait_cqe_timeout(&state->ring, &cqe, &tick);
 
-    if (result < 0 && result != -ETIME && result != -EINTR && result != -EAGAIN &&
-        result != -EBUSY && result != -ENOMEM) {
+    if (result == -EAGAIN || result == -EBUSY || result == -ENOMEM) {
+        of_clock_sleep_ns(BUSY_PAUSE_NS);
+    } else if (result < 0 && result != -ETIME && result != -EINTR) {
         state->broken = true; /* EBADR: a completion was lost */
     }
 }
@@ -444,7 +447,8 @@ static struct of_io_req *salvage(struct state *state)
     uint32_t quiet_ticks = 0;
     struct of_io_req *done = NULL;
 
-    while (state->flying_count > 0 && quiet_ticks < QUIET_TICKS_MAX) {
+    /* What the kernel has not taken off the queue cannot come. */
+    while (state->flying_count > io_uring_sq_ready(&state->ring) && quiet_ticks < QUIET_TICKS_MAX) {
         done = collect(state, &woken);
         if (done != NULL) {
             return done;

@@ -242,24 +242,29 @@ static void test_fallback(void **state)
     in_child(no_descriptors, 0);
 }
 
-/* A filter that answers io_uring_setup with an errno, as container runtimes do. */
-static int refused_ring(int refusal)
+/* One system call answers with an errno from now on, as container runtimes do. */
+static bool refuse_call(uint32_t number, int refusal)
 {
     struct sock_filter rules[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)refusal),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     const struct sock_fprog program = {.len = OF_LENGTH(rules), .filter = rules};
+
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+static int refused_ring(int refusal)
+{
     const struct of_io_options options = {.depth = 4};
     onefold_error err;
     onefold_error note;
     struct of_io io;
 
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0 ||
-        of_io_backend_find("uring") == NULL) {
+    if (of_io_backend_find("uring") == NULL || !refuse_call(SYS_io_uring_setup, refusal)) {
         return 77;
     }
     if (of_io_init(&io, "uring", &options, NULL, &err) == ONEFOLD_OK || err.sys_errno != refusal ||
@@ -282,6 +287,60 @@ static void test_refused_ring(void **state)
     (void)state;
     for (size_t i = 0; i < OF_LENGTH(refusals); i++) {
         in_child(refused_ring, refusals[i]);
+    }
+}
+
+/* The ring breaks in the middle: what it had goes on by plain calls. */
+static int broken_ring(int refusal)
+{
+    enum { COUNT = 4 };
+    static uint8_t buffers[COUNT][4096];
+    const struct of_io_options options = {.depth = COUNT};
+    struct of_io_req reqs[COUNT];
+    onefold_error err;
+    struct of_io io;
+    const int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    uint32_t done_count = 0;
+
+    if (fd < 0 || of_io_backend_find("uring") == NULL ||
+        of_io_init(&io, "uring", &options, NULL, &err) != ONEFOLD_OK ||
+        !refuse_call(SYS_io_uring_enter, refusal)) {
+        return 77;
+    }
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < COUNT; i++) {
+            reqs[i] = (struct of_io_req){.kind = OF_IO_READ,
+                                         .fd = fd,
+                                         .length = 4096,
+                                         .length_must = 4096,
+                                         .buffer = buffers[i]};
+            of_io_submit(&io, &reqs[i]);
+        }
+        while (io.in_flight > 0) {
+            for (struct of_io_req *done = of_io_reap(&io, true); done != NULL; done = done->next) {
+                if (done->result_errno != 0 || memcmp(done->data, "\177ELF", 4) != 0) {
+                    return 1;
+                }
+                done_count++;
+            }
+        }
+    }
+    /* It still wakes. */
+    of_io_wake(&io);
+    if (of_io_reap(&io, true) != NULL || done_count != 2 * COUNT) {
+        return 2;
+    }
+    of_io_finish(&io);
+    return close(fd);
+}
+
+static void test_broken_ring(void **state)
+{
+    static const int refusals[] = {EBADR, EPERM, EAGAIN};
+
+    (void)state;
+    for (size_t i = 0; i < OF_LENGTH(refusals); i++) {
+        in_child(broken_ring, refusals[i]);
     }
 }
 
@@ -347,6 +406,7 @@ int main(void)
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_fallback),
         cmocka_unit_test(test_refused_ring),
+        cmocka_unit_test(test_broken_ring),
         cmocka_unit_test(test_little_locked_memory),
     };
 
