@@ -165,6 +165,7 @@ static void make_hint(const struct out *out, const onefold_error *err, char *ret
     const char *hint = err->hint != NULL ? err->hint : "";
 
     if (!out->writes || err->status == ONEFOLD_E_INTERNAL ||
+        (err->id != NULL && strncmp(err->id, "usage-", 6) == 0) ||
         strstr(err->message, sentence) != NULL || strstr(hint, sentence) != NULL) {
         sentence = "";
     }

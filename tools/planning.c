@@ -140,8 +140,8 @@ static onefold_status load_recipe(const struct opts *opts, struct out *out, int 
         }
         if (count > 2 || count < (need_target ? 2U : 1U)) {
             return exit_set(err, ONEFOLD_E_ARGUMENT, "usage-arguments", NULL,
-                            "%s: %u arguments; RECIPE %s expected", out->verb, count,
-                            need_target ? "OUT" : "[OUT]");
+                            "%s: RECIPE %s expected, %u arguments given", out->verb,
+                            need_target ? "OUT" : "[OUT]", count);
         }
         planning->target = count == 2 ? opts->arguments[1] : NULL;
         return onefold_recipe_load(opts->arguments[0], out_notice, out, &planning->recipe, err);
