@@ -139,12 +139,12 @@ static bool make_header(const struct bench *bench, char **ret_header, size_t *re
     for (unsigned i = 0; offset < bench->data_bytes; i++) {
         const uint64_t left = bench->data_bytes - offset;
         const uint64_t bytes = left < TENSOR_BYTES ? left : TENSOR_BYTES;
-        const unsigned long long elems = bytes / 2;
+        const uint64_t elems = bytes / sizeof(uint16_t);
 
         (void)fprintf(to,
                       "%s\"model.layers.%u.mlp.weight\":{\"dtype\":\"BF16\",\"shape\":[%llu],"
                       "\"data_offsets\":[%llu,%llu]}",
-                      i > 0 ? "," : "", i, elems, (unsigned long long)offset,
+                      i > 0 ? "," : "", i, (unsigned long long)elems, (unsigned long long)offset,
                       (unsigned long long)(offset + bytes));
         offset += bytes;
     }
@@ -346,14 +346,13 @@ static void print_run(struct bench *bench, const char *cache, const onefold_run_
                       "%s{\"cache\":\"%s\",\"io\":\"%s\",\"cpu\":\"%s\",\"bytes_read\":%llu,"
                       "\"bytes_written\":%llu,\"seconds\":%.6f,\"gb_per_s\":%.3f,"
                       "\"io_wait_seconds\":%.6f,\"worker_idle_seconds\":%.6f,"
-                      "\"hash_busy_seconds\":%.6f,\"cpu_seconds\":%.6f,\"peak_memory\":%llu,"
+                      "\"hash_busy_seconds\":%.6f,\"cpu_seconds\":%.6f,"
                       "\"slow\":\"%s\"}",
                       bench->result_count++ > 0 ? "," : "", cache, stats->io, stats->cpu,
                       (unsigned long long)stats->read_bytes,
                       (unsigned long long)stats->written_bytes, seconds, speed,
                       (double)stats->io_wait_ns / 1e9, (double)stats->worker_idle_ns / 1e9,
-                      (double)stats->hash_busy_ns / 1e9, stats->cpu_seconds,
-                      (unsigned long long)stats->peak_memory_bytes, slow_part(stats));
+                      (double)stats->hash_busy_ns / 1e9, stats->cpu_seconds, slow_part(stats));
         return;
     }
     printf("merge, %s cache   %8.2f GB/s, %s read, %s written in %.2f s (%s, %s)\n", cache, speed,
