@@ -140,13 +140,14 @@ static bool make_header(const struct bench *bench, char **ret_header, size_t *re
         const uint64_t left = bench->data_bytes - offset;
         const uint64_t bytes = left < TENSOR_BYTES ? left : TENSOR_BYTES;
         const uint64_t elems = bytes / sizeof(uint16_t);
+        const uint64_t end = offset + bytes;
 
         (void)fprintf(to,
                       "%s\"model.layers.%u.mlp.weight\":{\"dtype\":\"BF16\",\"shape\":[%llu],"
                       "\"data_offsets\":[%llu,%llu]}",
                       i > 0 ? "," : "", i, (unsigned long long)elems, (unsigned long long)offset,
-                      (unsigned long long)(offset + bytes));
-        offset += bytes;
+                      (unsigned long long)end);
+        offset = end;
     }
     (void)putc('}', to);
     at = ftell(to);
