@@ -416,7 +416,9 @@ static bool mark_present(struct resolve *resolve, uint32_t step)
     for (uint32_t i = 0; i < resolve->input_count; i++) {
         const struct of_variant *variant = &build->variants[build->origins[i].variant];
 
-        resolve->present[i] = variant->layout->shards[step] != OF_PLACE_ABSENT;
+        /* A tensor without elements has no place that could say so. */
+        resolve->present[i] = variant->layout->shards[step] != OF_PLACE_ABSENT ||
+                              build->plan->tensors[step].elem_count == 0;
         all = all && resolve->present[i];
     }
     return all;
