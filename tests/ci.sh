@@ -57,7 +57,7 @@ job_style() {
     CC=clang setup "$build" -Dsimd=avx2
     # NEON kernels need another target; the cross build compiles them with every warning.
     sources 'src/*.c' 'tools/*.c' | grep -v neon |
-        xargs -P 2 -n 4 clang-tidy -p "$build" --quiet 2>"$build-tidy.log" || {
+        xargs -P 2 -n 1 clang-tidy -p "$build" --quiet 2>"$build-tidy.log" || {
         grep -v 'warnings generated' "$build-tidy.log" || true
         return 1
     }
