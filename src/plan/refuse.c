@@ -361,18 +361,11 @@ static bool is_normalised(const struct of_build *build)
                : param->standard != 0.0;
 }
 
-static void check_factors(struct of_build *build)
+static void check_scale(struct of_build *build)
 {
     const struct of_recipe *recipe = build->recipe;
     const struct of_method *method = build->method;
-    const struct of_setting *lambda = of_setting_get(&recipe->parameters, "lambda");
-    const struct of_setting *beta = of_setting_get(&recipe->parameters, "beta");
 
-    if (method->takes_lambda && lambda != NULL && beta != NULL) {
-        of_build_error(build, "recipe-param", beta->mark, NULL,
-                       "\"lambda\" and \"beta\" exclude each other: they are one factor in two "
-                       "forms");
-    }
     if (recipe->scale == OF_SCALE_DEFAULT) {
         return;
     }
@@ -403,5 +396,5 @@ void of_refuse_settings(struct of_build *build)
     for (uint32_t i = 0; i < method->param_count; i++) {
         check_required(build, &method->params[i]);
     }
-    check_factors(build);
+    check_scale(build);
 }

@@ -57,8 +57,8 @@ static inline void planned_parse(struct planned *planned, const char *text)
     planned->status = of_recipe_parse(of_str_from(text), "recipe.yml", &planned->arena,
                                       &planned->report, &planned->recipe, &planned->err);
     if (planned->status != ONEFOLD_OK) {
-        print_message("%s\n", planned->finding_count > 0 ? planned->findings[0]
-                                                         : planned->err.message);
+        print_message("%s\n",
+                      planned->finding_count > 0 ? planned->findings[0] : planned->err.message);
     }
     assert_int_equal(planned->status, ONEFOLD_OK);
 }
@@ -138,9 +138,8 @@ static inline void planned_sparse(const char *folder, const struct mk_tensor *te
     for (size_t i = 0; i < count; i++) {
         const uint64_t bytes = mk_byte_count(&tensors[i]);
 
-        at += (size_t)sprintf(text + at, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[",
-                              i > 0 ? "," : "", tensors[i].name,
-                              onefold_dtype_name(tensors[i].dtype));
+        at += (size_t)sprintf(text + at, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[", i > 0 ? "," : "",
+                              tensors[i].name, onefold_dtype_name(tensors[i].dtype));
         for (uint32_t k = 0; k < tensors[i].rank; k++) {
             at += (size_t)sprintf(text + at, "%s%llu", k > 0 ? "," : "",
                                   (unsigned long long)tensors[i].shape[k]);
@@ -150,7 +149,9 @@ static inline void planned_sparse(const char *folder, const struct mk_tensor *te
         offset += bytes;
     }
     text[at++] = '}';
-    tmpdir_folder(folder);
+    if (!tmpdir_exists(folder)) {
+        tmpdir_folder(folder);
+    }
     path = tmpdir_join(folder, "model.safetensors");
     file = fopen(path.text, "wb");
     assert_non_null(file);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whatever the tensors, the layouts and the wishes: visits cover every byte of the output once and in
- * order, every read fits its area, and output and sums fit theirs as run/slot.c places them.
+ * Whatever the tensors, the layouts and the wishes: visits cover every byte of the output once and
+ * in order, every read fits its area, and output and sums fit theirs as run/slot.c places them.
  */
 #include "base/dtype.h"
 #include "base/num.h"
@@ -13,7 +13,7 @@ enum { TENSORS_MAX = 40, INPUTS_MAX = 6, ROUNDS = 60 };
 static struct tmpdir dir;
 static char names[TENSORS_MAX][48];
 
-static const onefold_dtype numeric[] = {ONEFOLD_DTYPE_BF16,    ONEFOLD_DTYPE_F16, ONEFOLD_DTYPE_F32,
+static const onefold_dtype numeric[] = {ONEFOLD_DTYPE_BF16, ONEFOLD_DTYPE_F16, ONEFOLD_DTYPE_F32,
                                         ONEFOLD_DTYPE_F8_E4M3, ONEFOLD_DTYPE_F64};
 
 static uint64_t random_elems(struct prng *prng)
@@ -123,8 +123,8 @@ static void check_out_area(const struct of_plan *plan, const struct of_visit *vi
 static void check_range(const struct of_plan *plan, const struct of_visit *visit, uint32_t input)
 {
     const struct of_layout *layout = plan->inputs[input].layout;
-    const uint64_t area = input == plan->input_count ? plan->how.base_area_bytes
-                                                     : plan->how.area_bytes;
+    const uint64_t area =
+        input == plan->input_count ? plan->how.base_area_bytes : plan->how.area_bytes;
     struct of_range range;
     uint64_t at = 0;
 
@@ -144,8 +144,7 @@ static void check_range(const struct of_plan *plan, const struct of_visit *visit
             visit->step_count == 1 ? visit->elem_count : plan->tensors[step].elem_count;
         const uint32_t index =
             of_table_find(plan->inputs[input].checkpoint->table, plan->tensors[step].name);
-        const struct of_tensor *stored =
-            &plan->inputs[input].checkpoint->table->tensors[index];
+        const struct of_tensor *stored = &plan->inputs[input].checkpoint->table->tensors[index];
 
         assert_int_equal(layout->offsets[step] - layout->offsets[visit->first_step], at);
         if (plan->tensors[step].elem_count > 0) {
@@ -156,14 +155,14 @@ static void check_range(const struct of_plan *plan, const struct of_visit *visit
     }
     assert_int_equal(range.byte_count, at);
     if (visit->step_count == 1) {
-        assert_int_equal(range.offset, layout->offsets[visit->first_step] +
-                                           bytes_of(layout->dtypes[visit->first_step],
-                                                    visit->first_elem));
+        assert_int_equal(range.offset,
+                         layout->offsets[visit->first_step] +
+                             bytes_of(layout->dtypes[visit->first_step], visit->first_elem));
     }
 }
 
-static void check_visit(const struct of_plan *plan, const struct of_visit *visit,
-                        uint64_t *file_at, uint64_t *grain_at, uint32_t *shard)
+static void check_visit(const struct of_plan *plan, const struct of_visit *visit, uint64_t *file_at,
+                        uint64_t *grain_at, uint32_t *shard)
 {
     uint64_t elems = 0;
     uint64_t grains = 0;
@@ -223,9 +222,9 @@ static void check_plan(const struct of_plan *plan)
         total += plan->how.lines[i].bytes;
     }
     assert_true(total <= plan->how.memory_bytes);
-    assert_int_equal(plan->how.slot_bytes,
-                     plan->how.area_count * plan->how.area_bytes + plan->how.base_area_bytes +
-                         plan->how.out_area_bytes);
+    assert_int_equal(plan->how.slot_bytes, plan->how.area_count * plan->how.area_bytes +
+                                               plan->how.base_area_bytes +
+                                               plan->how.out_area_bytes);
     assert_int_equal(plan->how.area_bytes % OF_DIRECT_ALIGN_MAX, 0);
     assert_int_equal(plan->how.base_area_bytes % OF_DIRECT_ALIGN_MAX, 0);
     assert_int_equal(plan->how.slot_bytes % OF_DIRECT_ALIGN_MAX, 0);
