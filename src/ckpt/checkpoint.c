@@ -400,7 +400,7 @@ static onefold_status make_room(struct of_checkpoint_set *set, onefold_error *er
     if (set->count < set->capacity) {
         return ONEFOLD_OK;
     }
-    larger = of_mem_resize(set->checkpoints, of_mem_array_bytes(capacity, sizeof(*larger)));
+    larger = of_mem_resize(set->checkpoints, of_mem_array_bytes(capacity, sizeof(void *)));
     if (larger == NULL) {
         return no_memory(err);
     }

@@ -35,13 +35,13 @@ uint64_t of_digest_grain_bytes(const struct of_tensor *tensor, uint64_t grain_in
 
 void of_digest_tensor_begin(struct of_hash *hash, const struct of_tensor *tensor)
 {
-    const char *name = onefold_dtype_name((onefold_dtype)tensor->dtype);
+    const struct of_str name = of_str_from(onefold_dtype_name((onefold_dtype)tensor->dtype));
     uint8_t head[TAG_BYTES + DTYPE_NAME_BYTES + 4] = {0};
     uint8_t dimension[8];
 
-    of_assert(strlen(name) <= DTYPE_NAME_BYTES);
+    of_assert(name.length <= DTYPE_NAME_BYTES);
     memcpy(head, tensor_tag, TAG_BYTES);
-    memcpy(head + TAG_BYTES, name, strlen(name));
+    memcpy(head + TAG_BYTES, name.data, name.length);
     of_bytes_store32(head + TAG_BYTES + DTYPE_NAME_BYTES, tensor->rank);
     of_hash_restart(hash);
     of_hash_update(hash, head, sizeof(head));

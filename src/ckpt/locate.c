@@ -64,18 +64,18 @@ static struct of_shown shown(const char *text)
 
 const char *of_locate_join(struct of_arena *arena, const char *folder, const char *name)
 {
-    size_t folder_length = strlen(folder);
-    size_t name_length = strlen(name);
-    char *path = of_arena_get(arena, folder_length + name_length + 2, 1);
+    const struct of_str head = of_str_from(folder);
+    const struct of_str tail = of_str_from(name);
+    bool has_slash = of_str_ends(head, "/") || head.length == 0;
+    char *path = of_arena_get(arena, head.length + tail.length + 2, 1);
 
     if (path == NULL) {
         return NULL;
     }
-    memcpy(path, folder, folder_length);
-    if (folder_length > 0 && folder[folder_length - 1] != '/') {
-        path[folder_length++] = '/';
-    }
-    memcpy(path + folder_length, name, name_length + 1);
+    memcpy(path, head.data, head.length);
+    path[head.length] = '/';
+    /* The arena's memory is zeroed, so the terminator is there. */
+    memcpy(path + head.length + (has_slash ? 0 : 1), tail.data, tail.length);
     return path;
 }
 

@@ -68,7 +68,6 @@ void of_table_build_finish(struct of_table_build *build)
 /* The tensor of that name in one of the first tables of the set, or NULL. */
 static const struct of_tensor *find_known(const struct of_checkpoint_set *set, struct of_str name)
 {
-    const struct of_table *last = NULL;
     uint32_t looked = 0;
 
     for (uint32_t i = 0; i < set->count && looked < KNOWN_TABLES_MAX; i++) {
@@ -76,10 +75,11 @@ static const struct of_tensor *find_known(const struct of_checkpoint_set *set, s
         uint32_t index;
 
         /* Checkpoints that share a table mostly stand together. */
-        if (table == last) {
+        if (i > 0 && table == set->checkpoints[i - 1]->table) {
             continue;
         }
-        last = table;
+        /* A checkpoint joins the set when it is open, with its table. */
+        of_assert(table != NULL);
         looked++;
         index = of_table_find(table, name);
         if (index != OF_MAP_NONE) {
@@ -237,15 +237,12 @@ onefold_status of_table_build_draft(struct of_table_build *build, struct of_tabl
 static const struct of_table *find_equal(const struct of_checkpoint_set *set,
                                          const struct of_table *draft)
 {
-    const struct of_table *last = NULL;
-
     for (uint32_t i = 0; i < set->count; i++) {
         const struct of_table *table = set->checkpoints[i]->table;
 
-        if (table != last && of_table_equal(table, draft)) {
+        if ((i == 0 || table != set->checkpoints[i - 1]->table) && of_table_equal(table, draft)) {
             return table;
         }
-        last = table;
     }
     return NULL;
 }
