@@ -140,37 +140,41 @@ static void read_list(struct check *check, struct list *list)
 
 /* ---- One job for each name ---- */
 
-static int compare_names(const void *a, const void *b)
+/* A name and the entry it belongs to. */
+struct place {
+    const char *name;
+    size_t index;
+};
+
+static int compare_places(const void *a, const void *b)
 {
-    const struct entry *const *left = a;
-    const struct entry *const *right = b;
-    int order = strcmp((*left)->name, (*right)->name);
+    const struct place *left = a;
+    const struct place *right = b;
+    int order = strcmp(left->name, right->name);
 
     if (order != 0) {
         return order;
     }
-    return *left < *right ? -1 : *left > *right;
+    return left->index < right->index ? -1 : left->index > right->index;
 }
 
 /* Jobs in the order in which their names first appear. Returns how many there are. */
 static size_t make_jobs(struct check *check, struct hash_job *jobs)
 {
-    const struct entry **sorted = hash_get(check->entry_count, sizeof(*sorted));
+    struct place *sorted = hash_get(check->entry_count, sizeof(*sorted));
     size_t *first_of = hash_get(check->entry_count, sizeof(*first_of));
     size_t job_count = 0;
     size_t first = 0;
 
     for (size_t i = 0; i < check->entry_count; i++) {
-        sorted[i] = &check->entries[i];
+        sorted[i] = (struct place){check->entries[i].name, i};
     }
-    qsort(sorted, check->entry_count, sizeof(*sorted), compare_names);
+    qsort(sorted, check->entry_count, sizeof(*sorted), compare_places);
     for (size_t i = 0; i < check->entry_count; i++) {
-        size_t index = (size_t)(sorted[i] - check->entries);
-
-        if (i == 0 || strcmp(sorted[i]->name, sorted[i - 1]->name) != 0) {
-            first = index; /* equal names stand in the order of their lines */
+        if (i == 0 || strcmp(sorted[i].name, sorted[i - 1].name) != 0) {
+            first = sorted[i].index; /* equal names stand in the order of their lines */
         }
-        first_of[index] = first;
+        first_of[sorted[i].index] = first;
     }
     for (size_t i = 0; i < check->entry_count; i++) {
         struct entry *entry = &check->entries[i];

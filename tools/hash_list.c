@@ -114,7 +114,7 @@ static size_t count_digits(const char *text, size_t length)
 static bool find_kind(size_t digit_count, enum hash_kind *ret_kind)
 {
     for (int kind = 0; kind < HASH_KIND_COUNT; kind++) {
-        if (hash_kinds[kind].bytes * 2 == digit_count) {
+        if ((size_t)hash_kinds[kind].bytes * 2 == digit_count) {
             *ret_kind = (enum hash_kind)kind;
             return true;
         }
@@ -125,7 +125,7 @@ static bool find_kind(size_t digit_count, enum hash_kind *ret_kind)
 static void read_digest(const char *digits, uint32_t bytes, uint8_t *ret_digest)
 {
     for (uint32_t i = 0; i < bytes; i++) {
-        ret_digest[i] = (uint8_t)(digit_value(digits[2 * (size_t)i]) << 4 |
+        ret_digest[i] = (uint8_t)(digit_value(digits[2 * (size_t)i]) * 16 +
                                   digit_value(digits[2 * (size_t)i + 1]));
     }
 }
