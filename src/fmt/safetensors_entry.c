@@ -230,8 +230,11 @@ static onefold_status check_size(struct of_st_entry *entry, uint64_t data_bytes,
 static onefold_status parse_entry(const struct of_json_member *member, struct reading *reading,
                                   onefold_error *err)
 {
-    const struct of_json_walk walk = {
-        .id_syntax = "st-json", .id_top = "st-entry", .member = read_field, .context = reading};
+    const struct of_json_walk walk = {.id_syntax = "st-json",
+                                      .id_top = "st-entry",
+                                      .base_offset = member->value_offset,
+                                      .member = read_field,
+                                      .context = reading};
 
     if (member->text.length > OF_ST_MEMBER_BYTES_MAX) {
         return of_err_set(err, "st-entry-size", "an entry of %zu bytes", member->text.length);
