@@ -36,8 +36,22 @@ def run(scratch, *command):
 
 
 def write_many(path, count, name_bytes, elems=16):
-    """One shard of `count` small bf16 tensors of zeros, in a sparse file."""
+    """One shard of `count` small bf16 tensors of zeros, in a sparse file. Returns the header's bytes.
+
+    Made in a process of its own: what this one has ever used counts as used by the programs it starts.
+    """
     os.makedirs(os.path.dirname(path))
+    child = os.fork()
+    if child == 0:
+        write_many_here(path, count, name_bytes, elems)
+        os._exit(0)
+    if os.waitpid(child, 0)[1] != 0:
+        raise SystemExit("cannot write " + path)
+    with open(path, "rb") as file:
+        return struct.unpack("<Q", file.read(8))[0]
+
+
+def write_many_here(path, count, name_bytes, elems):
     size = 2 * elems
     parts = []
     for i in range(count):
@@ -50,7 +64,6 @@ def write_many(path, count, name_bytes, elems=16):
     with open(path, "wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
         file.truncate(8 + len(text) + count * size)
-    return len(text)
 
 
 def write_one_big(path, elems):
@@ -131,7 +144,7 @@ def check_many_tensors(suite):
     suite.merge("100,000 tensors in each of two inputs", 256, "--method", "linear", "many-a", "many-b")
     length = write_many(os.path.join(suite.scratch, "wide", "model.safetensors"), 100000, 900)
     code, peak, err = run(suite.scratch, "onefold", "inspect", "--quiet", "wide")
-    suite.say(code == 0 and peak <= 256 * MIB, "header of %d MB" % (length // 1000000),
+    suite.say(code == 0 and peak <= 144 * MIB, "header of %d MB" % (length // 1000000),
               "exit %d, peak %.1f MiB" % (code, peak / MIB), err)
 
 
