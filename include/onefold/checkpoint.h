@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Looking at checkpoints: one safetensors file, a folder with an index, or a snapshot of the Hugging
- * Face cache. Headers only; no tensor byte is read. */
+/* Looking at checkpoints: one safetensors file, a folder with an index, or a snapshot of the
+ * Hugging Face cache. Headers only; no tensor byte is read. */
 #ifndef ONEFOLD_CHECKPOINT_H
 #define ONEFOLD_CHECKPOINT_H
 
@@ -21,28 +21,29 @@ typedef struct onefold_checkpoint onefold_checkpoint;
 typedef struct onefold_checkpoint_options {
     onefold_notice_fn *notice; /* warnings and findings; may be NULL */
     void *notice_context;
-    uint64_t memory_bytes;     /* bound for the records; 0 = 256 MiB */
-    int no_symlinks;           /* refuse symbolic links */
-    const char *revision;      /* for a Hub id; NULL = main */
-    const char *hf_cache;      /* root of the Hugging Face cache; NULL = from the environment */
+    uint64_t
+        memory_bytes; /* bound for the process: what is left of it holds the records; 0 = 256 MiB */
+    int no_symlinks;  /* refuse symbolic links */
+    const char *revision; /* for a Hub id; NULL = main */
+    const char *hf_cache; /* root of the Hugging Face cache; NULL = from the environment */
     uint64_t reserved[8];
 } onefold_checkpoint_options;
 
 typedef struct onefold_tensor_info {
-    const char *name;          /* terminated, UTF-8; the checkpoint's */
-    const uint64_t *shape;     /* rank entries; the checkpoint's */
+    const char *name;      /* terminated, UTF-8; the checkpoint's */
+    const uint64_t *shape; /* rank entries; the checkpoint's */
     uint64_t elem_count;
     uint64_t byte_count;
-    uint64_t offset;           /* from the start of the file, in bytes */
+    uint64_t offset; /* from the start of the file, in bytes */
     uint32_t shard_index;
     uint32_t rank;
     onefold_dtype dtype;
 } onefold_tensor_info;
 
 typedef struct onefold_shard_info {
-    const char *name;          /* relative to the folder; the checkpoint's */
+    const char *name; /* relative to the folder; the checkpoint's */
     uint64_t size_bytes;
-    uint64_t data_offset;      /* where the tensor data starts */
+    uint64_t data_offset; /* where the tensor data starts */
 } onefold_shard_info;
 
 void onefold_checkpoint_options_init(onefold_checkpoint_options *options);

@@ -100,6 +100,15 @@ void onefold_checkpoint_options_init(onefold_checkpoint_options *options)
     }
 }
 
+/* What is left for records when the bound is one for the process. */
+static uint64_t records_limit(uint64_t memory_bytes)
+{
+    const uint64_t bound = memory_bytes != 0 ? memory_bytes : OF_MEMORY_DEFAULT;
+    const uint64_t program = OF_MEMORY_PROGRAM + OF_MEMORY_RESERVE;
+
+    return bound > program ? bound - program : 1;
+}
+
 onefold_status onefold_checkpoint_open(const char *path, const onefold_checkpoint_options *options,
                                        onefold_checkpoint **ret_checkpoint, onefold_error *err)
 {
@@ -122,8 +131,7 @@ onefold_status onefold_checkpoint_open(const char *path, const onefold_checkpoin
     if (handle == NULL) {
         return of_err_set(err, "memory", "no memory to open a checkpoint");
     }
-    of_arena_init(&handle->arena,
-                  options->memory_bytes != 0 ? options->memory_bytes : OF_MEMORY_DEFAULT);
+    of_arena_init(&handle->arena, records_limit(options->memory_bytes));
     of_api_report_init(&handle->report, options->notice, options->notice_context);
     handle->set.arena = &handle->arena;
     handle->set.report = &handle->report;

@@ -191,7 +191,7 @@ def sizes(made):
     made.expect("5,000 shards", "shards", 3, "index-limit")
     made.expect("an index of 65 MiB", "large", 3, "index-size")
     # inspect's bound is that of the records; the program itself comes on top of it.
-    records = ["--memory", "48MiB"]
+    records = ["--memory", "64MiB"]
     made.expect("a header of 95 MB of tiny entries", "tiny.safetensors", 4, "memory-header",
                 options=records)
     made.expect("1.2 million entries on the same byte", "same.safetensors", [3, 4],
