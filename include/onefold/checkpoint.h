@@ -21,11 +21,10 @@ typedef struct onefold_checkpoint onefold_checkpoint;
 typedef struct onefold_checkpoint_options {
     onefold_notice_fn *notice; /* warnings and findings; may be NULL */
     void *notice_context;
-    uint64_t
-        memory_bytes; /* bound for the process: what is left of it holds the records; 0 = 256 MiB */
-    int no_symlinks;  /* refuse symbolic links */
-    const char *revision; /* for a Hub id; NULL = main */
-    const char *hf_cache; /* root of the Hugging Face cache; NULL = from the environment */
+    uint64_t memory_bytes; /* bound for the process; 0 = 256 MiB */
+    int no_symlinks;       /* refuse symbolic links */
+    const char *revision;  /* for a Hub id; NULL = main */
+    const char *hf_cache;  /* root of the Hugging Face cache; NULL = from the environment */
     uint64_t reserved[8];
 } onefold_checkpoint_options;
 

@@ -137,7 +137,9 @@ def compare_16_bit(case, ours, theirs):
 
 def check(case, onefold, scratch):
     out = os.path.join(scratch, case["name"])
-    command = [onefold, "merge", case["config"], out, "--quiet"] + case["args"]
+    # Set by meson in a cross build: the emulator.
+    wrapper = os.environ.get("MESON_EXE_WRAPPER", "").split()
+    command = wrapper + [onefold, "merge", case["config"], out, "--quiet"] + case["args"]
     done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False)
     if "refused" in case:
         refusal = (done.returncode, "[%s]" % case["refused"] in done.stderr, os.path.exists(out))

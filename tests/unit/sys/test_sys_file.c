@@ -4,6 +4,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "support/skip.h"
 #include "support/tmpdir.h"
 
 #include <setjmp.h>
@@ -490,7 +491,7 @@ static void in_child(int (*fn)(void))
     assert_int_equal(waitpid(child, &result, 0), child);
     assert_true(WIFEXITED(result));
     if (WEXITSTATUS(result) == 77) {
-        skip();
+        SKIP_TEST("this machine does not let a process be restricted so");
     }
     assert_int_equal(WEXITSTATUS(result), 0);
 }

@@ -5,6 +5,7 @@
 
 #include "base/limits.h"
 #include "base/num.h"
+#include "support/skip.h"
 #include "sys/file.h"
 #include "sys/pool.h"
 
@@ -200,7 +201,7 @@ static void in_child(int (*fn)(int argument), int argument)
     assert_int_equal(waitpid(child, &result, 0), child);
     assert_true(WIFEXITED(result));
     if (WEXITSTATUS(result) == 77) {
-        skip();
+        SKIP_TEST("this machine does not let a process be restricted so");
     }
     assert_int_equal(WEXITSTATUS(result), 0);
 }

@@ -4,6 +4,7 @@
 
 #include "base/limits.h"
 #include "base/num.h"
+#include "support/skip.h"
 #include "support/tmpdir.h"
 #include "sys/clock.h"
 #include "sys/crew.h"
@@ -116,11 +117,11 @@ static int tear_down(void **state)
 }
 
 /* A machine may refuse a ring, a file system direct I/O. */
-#define NEED(fixture)                                             \
-    do {                                                          \
-        if ((fixture)->io.backend == NULL || (fixture)->fd < 0) { \
-            skip();                                               \
-        }                                                         \
+#define NEED(fixture)                                                        \
+    do {                                                                     \
+        if ((fixture)->io.backend == NULL || (fixture)->fd < 0) {            \
+            SKIP_TEST("no such backend, or no direct I/O, on this machine"); \
+        }                                                                    \
     } while (0)
 
 static uint8_t *buffer_of(struct fixture *fixture, size_t index)
