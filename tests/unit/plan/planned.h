@@ -164,4 +164,22 @@ static inline void planned_sparse(const char *folder, const struct mk_tensor *te
     free(text);
 }
 
+/* The text with every '@' replaced by the folder, for paths in recipes. Static memory. */
+static inline const char *planned_text(const struct tmpdir *dir, const char *pattern)
+{
+    static char text[16 * TMPDIR_PATH_MAX];
+    size_t at = 0;
+
+    for (; *pattern != '\0'; pattern++) {
+        if (*pattern == '@') {
+            at += (size_t)snprintf(text + at, sizeof(text) - at, "%s/", dir->path);
+        } else {
+            text[at++] = *pattern;
+        }
+        assert_true(at < sizeof(text));
+    }
+    text[at] = '\0';
+    return text;
+}
+
 #endif

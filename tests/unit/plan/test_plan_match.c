@@ -34,21 +34,9 @@ static void config(const char *name, const char *text)
     tmpdir_write_text(tmpdir_join(tmpdir_join(dir.path, name).text, "config.json").text, text);
 }
 
-/* The recipe with every '@' replaced by the folder of the test. */
 static const char *recipe(const char *pattern)
 {
-    static char text[8 * TMPDIR_PATH_MAX];
-    size_t at = 0;
-
-    for (; *pattern != '\0'; pattern++) {
-        if (*pattern == '@') {
-            at += (size_t)sprintf(text + at, "%s/", dir.path);
-        } else {
-            text[at++] = *pattern;
-        }
-    }
-    text[at] = '\0';
-    return text;
+    return planned_text(&dir, pattern);
 }
 
 static const char linear_two[] =

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Memory: the sum of the parts stays inside the bound, whatever the number of inputs; what cannot
+ * be met is refused with the amount that would do. */
+#include "planned.h"
+
+static struct tmpdir dir;
+
+static int make_dir(void **state)
+{
+    /* More than one slot holds, in one tensor; and small ones. */
+    static const struct mk_tensor tensors[] = {
+        {.name = "embed", .dtype = ONEFOLD_DTYPE_BF16, .rank = 2, .shape = {32000, 4096}},
+        {.name = "norm", .dtype = ONEFOLD_DTYPE_BF16, .rank = 1, .shape = {4096}},
+        {.name = "proj", .dtype = ONEFOLD_DTYPE_BF16, .rank = 2, .shape = {4096, 4096}}};
+
+    (void)state;
+    dir = tmpdir_make();
+    planned_sparse(tmpdir_join(dir.path, "m").text, tensors, 3);
+    return 0;
+}
+
+static int remove_dir(void **state)
+{
+    (void)state;
+    tmpdir_remove(&dir);
+    return 0;
+}
+
+/* `count` inputs; the one checkpoint stands in for all of them. */
+static void parse(struct planned *planned, const char *method, uint32_t count)
+{
+    static char text[400000];
+    size_t at;
+
+    at =
+        (size_t)snprintf(text, sizeof(text), "merge_method: %s\nparameters: {weight: 1}\n", method);
+    at += (size_t)snprintf(text + at, sizeof(text) - at, "models:\n");
+    for (uint32_t i = 0; i < count; i++) {
+        at += (size_t)snprintf(text + at, sizeof(text) - at, "- {model: %s/m, name: m%u}\n",
+                               dir.path, i);
+    }
+    planned_parse(planned, text);
+}
+
+static uint64_t total(const struct of_plan *plan)
+{
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < plan->how.line_count; i++) {
+        bytes += plan->how.lines[i].bytes;
+    }
+    return bytes;
+}
+
+static uint64_t line(const struct of_plan *plan, const char *name)
+{
+    for (uint32_t i = 0; i < plan->how.line_count; i++) {
+        if (strcmp(plan->how.lines[i].name, name) == 0) {
+            return plan->how.lines[i].bytes;
+        }
+    }
+    fail_msg("no line \"%s\"", name);
+    return 0;
+}
+
+static void few_inputs_are_gathered_in_tiles_of_a_mebibyte(void **state)
+{
+    struct planned planned;
+    const struct of_how *how;
+
+    (void)state;
+    parse(&planned, "linear", 3);
+    planned_build(&planned);
+    assert_int_equal(planned.status, ONEFOLD_OK);
+    how = &planned.plan->how;
+    assert_int_equal(how->memory_bytes, OF_MEMORY_DEFAULT);
+    assert_int_equal(how->area_count, 3);
+    assert_int_equal(how->area_bytes, OF_MIB + 4096);
+    assert_int_equal(how->base_area_bytes, 0);
+    assert_int_equal(how->worker_count, 2);
+    assert_true(how->slot_count >= 4);
+    assert_true(total(planned.plan) <= how->memory_bytes);
+    assert_int_equal(line(planned.plan, "pool"), how->slot_count * how->slot_bytes);
+    assert_int_equal(line(planned.plan, "tables"), planned.plan->arena.used_bytes);
+    planned_finish(&planned);
+}
+
+static void any_number_of_inputs_fits_64_mebibytes(void **state)
+{
+    static const uint32_t counts[] = {1, 2, 3, 8, 20, 64, 200, 1000};
+    static const char *const backends[] = {NULL, "uring", "threads", "mmap"};
+    static const uint32_t workers[] = {1, 4, 200};
+
+    (void)state;
+    for (size_t i = 0; i < 8 * 4 * 3; i++) {
+        struct planned planned;
+        const uint32_t count = counts[i % 8];
+        const struct of_how *how;
+
+        parse(&planned, "linear", count);
+        planned.options.memory_bytes = OF_MEMORY_MIN;
+        planned.options.io_name = backends[i / 8 % 4];
+        planned.options.worker_count = workers[i / 32];
+        planned_build(&planned);
+        if (planned.status != ONEFOLD_OK) {
+            fail_msg("%u inputs: %s", count, planned.err.message);
+        }
+        how = &planned.plan->how;
+        assert_true(total(planned.plan) <= OF_MEMORY_MIN);
+        assert_true(how->area_count >= 1 && how->area_count <= count);
+        assert_true(how->slot_count >= 2);
+        if (how->worker_count == 1 && i / 8 % 4 != 3) {
+            assert_true(how->area_count == count ? count <= 20 : count > 4);
+        }
+        if (how->worker_count == 1) {
+            assert_true(how->slot_count >= 4);
+            assert_true(how->area_bytes >= 512 * OF_KIB);
+        }
+        planned_finish(&planned);
+    }
+}
+
+static void the_machine_bounds_the_default(void **state)
+{
+    struct planned planned;
+
+    (void)state;
+    parse(&planned, "linear", 3);
+    planned.options.machine_memory_bytes = 100 * OF_MIB;
+    planned_build(&planned);
+    assert_int_equal(planned.status, ONEFOLD_OK);
+    assert_int_equal(planned.plan->how.memory_bytes, 100 * OF_MIB);
+    assert_true(planned_found(&planned, "note memory-shrunk", "100 MiB"));
+    planned_finish(&planned);
+
+    parse(&planned, "linear", 3);
+    planned.options.machine_memory_bytes = 100 * OF_MIB;
+    planned.options.memory_bytes = 128 * OF_MIB;
+    planned_build(&planned);
+    assert_int_equal(planned.status, ONEFOLD_E_MEMORY);
+    assert_string_equal(planned.err.id, "memory-cgroup");
+    assert_non_null(strstr(planned.err.message, "128 MiB"));
+    assert_non_null(strstr(planned.err.message, "100 MiB"));
+    planned_finish(&planned);
+
+    parse(&planned, "linear", 3);
+    planned.options.memory_bytes = OF_MEMORY_MIN - 1;
+    planned_build(&planned);
+    assert_string_equal(planned.err.id, "memory-bound");
+    planned_finish(&planned);
+}
+
+/* Tables so large that tiles do not fit: the message names the least amount, and that works. */
+static void the_least_amount_is_named(void **state)
+{
+    enum { MANY = 150000 };
+    struct mk_tensor *tensors = calloc(MANY, sizeof(*tensors));
+    char(*names)[48] = calloc(MANY, sizeof(*names));
+    struct planned planned;
+    char pattern[128];
+    unsigned long long least = 0;
+    const char *at;
+
+    (void)state;
+    assert_non_null(tensors);
+    assert_non_null(names);
+    for (uint32_t i = 0; i < MANY; i++) {
+        (void)snprintf(names[i], sizeof(names[i]), "model.layers.%u.experts.%u.weight", i / 1000,
+                       i % 1000);
+        tensors[i] = (struct mk_tensor){
+            .name = names[i], .dtype = ONEFOLD_DTYPE_BF16, .rank = 1, .shape = {8}};
+    }
+    planned_sparse(tmpdir_join(dir.path, "many").text, tensors, MANY);
+    (void)snprintf(pattern, sizeof(pattern),
+                   "merge_method: linear\nmodels: [{model: @many}]\nparameters: {weight: 1}\n");
+    planned_parse(&planned, planned_text(&dir, pattern));
+    planned.options.memory_bytes = OF_MEMORY_MIN;
+    planned_build(&planned);
+    assert_int_equal(planned.status, ONEFOLD_E_MEMORY);
+    assert_string_equal(planned.err.id, "memory-bound");
+    at = strstr(planned.err.message, "at least ");
+    assert_non_null(at);
+    assert_int_equal(sscanf(at, "at least %llu MiB", &least), 1);
+    assert_in_range(least, 65, 128);
+    planned_finish(&planned);
+
+    planned_parse(&planned, planned_text(&dir, pattern));
+    planned.options.memory_bytes = least * OF_MIB;
+    planned_build(&planned);
+    if (planned.status != ONEFOLD_OK) {
+        /* Two limits stand in a row; the second names what suffices for both. */
+        at = strstr(planned.err.message, "at least ");
+        assert_non_null(at);
+        assert_int_equal(sscanf(at, "at least %llu MiB", &least), 1);
+        planned_finish(&planned);
+        planned_parse(&planned, planned_text(&dir, pattern));
+        planned.options.memory_bytes = least * OF_MIB;
+        planned_build(&planned);
+    }
+    assert_int_equal(planned.status, ONEFOLD_OK);
+    assert_true(total(planned.plan) <= least * OF_MIB);
+    planned_finish(&planned);
+    free(names);
+    free(tensors);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(few_inputs_are_gathered_in_tiles_of_a_mebibyte),
+        cmocka_unit_test(any_number_of_inputs_fits_64_mebibytes),
+        cmocka_unit_test(the_machine_bounds_the_default),
+        cmocka_unit_test(the_least_amount_is_named),
+    };
+
+    return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}
