@@ -44,6 +44,7 @@ struct of_run {
     struct of_meter meter;
     struct of_kern kern;
     struct of_job_context job;
+    struct of_slot_sizes sizes;
     struct of_slot *slots;
     uint32_t slot_count;
     bool has_io;

@@ -38,6 +38,8 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Backend whose reads are windows over the page cache. */
+static const char map_name[] = "mmap";
 /* Requests in flight at most; more does not make any disk faster. */
 enum { IO_DEPTH_MAX = 256 };
 /* Of the f32 blocks in a worker's scratch. */
@@ -70,11 +72,11 @@ static onefold_status prepare(struct of_run *run, onefold_error *err)
 
 /* ---- Buffers, backend, threads ---- */
 
-static onefold_status make_slots(struct of_run *run, onefold_error *err)
+/* What the largest visit needs, and where its reads arrive. */
+static void measure(const struct of_plan *plan, bool mapped, struct of_slot_sizes *ret_sizes)
 {
-    const struct of_plan *plan = run->plan;
-    uint64_t leaf_count_max = 1;
-    uint32_t step_count_max = 1;
+    struct of_slot_sizes sizes = {
+        .how = &plan->how, .leaf_count_max = 1, .step_count_max = 1, .mapped = mapped};
 
     for (uint32_t i = 0; i < plan->unit_count; i++) {
         struct of_visit visit;
@@ -84,16 +86,22 @@ static onefold_status make_slots(struct of_run *run, onefold_error *err)
         }
         /* The first visit of a unit is its largest. */
         of_plan_visit(plan, plan->units[i].first_visit, &visit);
-        leaf_count_max = of_num_max(leaf_count_max, visit.grain_count);
-        step_count_max = (uint32_t)of_num_max(step_count_max, visit.step_count);
+        sizes.leaf_count_max = (uint32_t)of_num_max(sizes.leaf_count_max, visit.grain_count);
+        sizes.step_count_max = (uint32_t)of_num_max(sizes.step_count_max, visit.step_count);
     }
-    run->slots = OF_ARENA_NEW(&run->arena, struct of_slot, plan->how.slot_count);
+    *ret_sizes = sizes;
+}
+
+static onefold_status make_slots(struct of_run *run, onefold_error *err)
+{
+    const struct of_how *how = &run->plan->how;
+
+    run->slots = OF_ARENA_NEW(&run->arena, struct of_slot, how->slot_count);
     if (run->slots == NULL) {
         return of_err_set(err, "memory", "no memory for the slots of the run");
     }
-    for (uint32_t i = 0; i < plan->how.slot_count; i++) {
-        OF_TRY(of_slot_init(&run->slots[i], i, &plan->how, run->pool.data, (uint32_t)leaf_count_max,
-                            step_count_max, &run->arena, err));
+    for (uint32_t i = 0; i < how->slot_count; i++) {
+        OF_TRY(of_slot_init(&run->slots[i], i, &run->sizes, run->pool.data, &run->arena, err));
         run->slot_count++;
     }
     return ONEFOLD_OK;
@@ -118,7 +126,8 @@ static onefold_status start_io(struct of_run *run, onefold_error *err)
     if (run->options->backend != NULL) {
         OF_TRY(of_io_init_with(&run->io, run->options->backend, &io_options, err));
     } else {
-        OF_TRY(of_io_init(&run->io, how->io_name, &io_options, &fallback, err));
+        OF_TRY(of_io_init(&run->io, run->sizes.mapped ? map_name : how->io_name, &io_options,
+                          &fallback, err));
     }
     run->has_io = true;
     if (fallback.status != ONEFOLD_OK) {
@@ -127,10 +136,21 @@ static onefold_status start_io(struct of_run *run, onefold_error *err)
     return ONEFOLD_OK;
 }
 
+/* Bytes that lie in the page cache already are mapped rather than copied or read again, unless the
+ * user said how to read (docs/decisions/001-direct-io.md). The windows then take the memory that
+ * the plan has for read areas; that these files can be mapped was just seen. */
+static bool shall_map(const struct of_run *run)
+{
+    const struct of_how *how = &run->plan->how;
+
+    return run->options->backend == NULL && how->io_name == NULL && how->direct == OF_DIRECT_AUTO &&
+           of_source_is_cached(run->plan);
+}
+
 static onefold_status start_threads(struct of_run *run, onefold_error *err)
 {
     const struct of_how *how = &run->plan->how;
-    const uint64_t slots_bytes = (uint64_t)how->slot_count * how->slot_bytes;
+    const uint64_t slots_bytes = how->slot_count * of_slot_pool_bytes(&run->sizes);
     const struct of_crew_options crew_options = {.worker_count = how->worker_count,
                                                  .item_count = how->slot_count,
                                                  .work = of_job_work,
@@ -159,19 +179,20 @@ static onefold_status start(struct of_run *run, onefold_error *err)
     const struct of_plan *plan = run->plan;
     const struct of_how *how = &plan->how;
     const char *isa = of_kern_init(&run->kern, run->options->cpu_cap);
-    bool is_mapping;
 
     if (isa == NULL) {
         return of_err_set(err, "argument", "\"%s\" is no instruction set of this program",
                           of_str_escape(of_str_from(run->options->cpu_cap)).text);
     }
-    OF_TRY(of_pool_init(
-        &run->pool,
-        (uint64_t)how->slot_count * how->slot_bytes + how->worker_count * scratch_bytes(how), err));
+    measure(plan, shall_map(run), &run->sizes);
+    OF_TRY(of_pool_init(&run->pool,
+                        how->slot_count * of_slot_pool_bytes(&run->sizes) +
+                            how->worker_count * scratch_bytes(how),
+                        err));
     OF_TRY(make_slots(run, err));
     OF_TRY(start_io(run, err));
-    is_mapping = strcmp(run->io.backend->name, "mmap") == 0;
-    OF_TRY(of_source_init(&run->source, plan, is_mapping, &run->arena, err));
+    OF_TRY(of_source_init(&run->source, plan, strcmp(run->io.backend->name, map_name) == 0,
+                          &run->arena, err));
     return start_threads(run, err);
 }
 

@@ -7,32 +7,35 @@
 #include "base/limits.h"
 #include "base/num.h"
 
-onefold_status of_slot_init(struct of_slot *slot, uint32_t index, const struct of_how *how,
-                            uint8_t *pool, uint32_t leaf_count_max, uint32_t step_count_max,
-                            struct of_arena *arena, onefold_error *err)
+uint64_t of_slot_pool_bytes(const struct of_slot_sizes *sizes)
 {
-    uint8_t *at = pool + (uint64_t)index * how->slot_bytes;
+    return sizes->mapped ? sizes->how->out_area_bytes : sizes->how->slot_bytes;
+}
+
+onefold_status of_slot_init(struct of_slot *slot, uint32_t index, const struct of_slot_sizes *sizes,
+                            uint8_t *pool, struct of_arena *arena, onefold_error *err)
+{
+    const struct of_how *how = sizes->how;
+    uint8_t *at = pool + index * of_slot_pool_bytes(sizes);
 
     /* Direct I/O needs every area to start on a block. */
     of_assert(how->area_bytes % OF_DIRECT_ALIGN_MAX == 0 &&
               how->base_area_bytes % OF_DIRECT_ALIGN_MAX == 0 &&
-              how->slot_bytes % OF_DIRECT_ALIGN_MAX == 0);
-
+              how->out_area_bytes % OF_DIRECT_ALIGN_MAX == 0);
     *slot = (struct of_slot){.index = index, .area_count = how->area_count};
     slot->areas = OF_ARENA_NEW(arena, struct of_area, (uint64_t)how->area_count + 1);
-    slot->leaves = OF_ARENA_NEW(arena, struct of_digest, leaf_count_max);
-    slot->counts = OF_ARENA_NEW(arena, struct of_step_count, step_count_max);
+    slot->leaves = OF_ARENA_NEW(arena, struct of_digest, sizes->leaf_count_max);
+    slot->counts = OF_ARENA_NEW(arena, struct of_step_count, sizes->step_count_max);
     if (slot->areas == NULL || slot->leaves == NULL || slot->counts == NULL) {
         return of_err_set(err, "memory", "no memory for the slots of the run");
     }
-    for (uint32_t i = 0; i < how->area_count; i++) {
-        slot->areas[i].buffer = at;
+    for (uint32_t i = 0; i <= how->area_count; i++) {
         slot->areas[i].source_entry = -1;
-        at += how->area_bytes;
+        if (!sizes->mapped) {
+            slot->areas[i].buffer = at;
+            at += i < how->area_count ? how->area_bytes : how->base_area_bytes;
+        }
     }
-    of_slot_base_area(slot)->buffer = at;
-    of_slot_base_area(slot)->source_entry = -1;
-    at += how->base_area_bytes;
     slot->out_area = at;
     slot->out_area_bytes = how->out_area_bytes;
     return ONEFOLD_OK;

@@ -34,7 +34,7 @@ enum of_slot_state {
 /* Where the bytes of one input lie while a round lasts. */
 struct of_area {
     struct of_io_req req;
-    uint8_t *buffer;      /* in the pool */
+    uint8_t *buffer;      /* in the pool; NULL when reads are mapped */
     const uint8_t *data;  /* first byte wanted, once read; NULL: nothing in this area */
     uint64_t skip_bytes;  /* widening in front of the wanted bytes */
     uint64_t byte_count;  /* wanted */
@@ -85,10 +85,18 @@ struct of_slot {
     onefold_error error; /* status OK = none */
 };
 
-/* Bytes of `areas` and the rest that of_slot_init carves from the arena and the pool. */
+/* What all slots of a run have in common. */
+struct of_slot_sizes {
+    const struct of_how *how;
+    uint32_t leaf_count_max; /* grains of a visit */
+    uint32_t step_count_max; /* steps of a visit */
+    bool mapped;             /* reads arrive in windows: the areas have no buffers */
+};
+/* Bytes of the pool that each slot takes. */
+uint64_t of_slot_pool_bytes(const struct of_slot_sizes *sizes);
+/* Slot `index` takes its part of the pool, the rest comes from the arena. Ids: memory. */
 OF_NODISCARD onefold_status of_slot_init(struct of_slot *slot, uint32_t index,
-                                         const struct of_how *how, uint8_t *pool,
-                                         uint32_t leaf_count_max, uint32_t step_count_max,
+                                         const struct of_slot_sizes *sizes, uint8_t *pool,
                                          struct of_arena *arena, onefold_error *err);
 
 /* The only place where a state changes. */

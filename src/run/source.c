@@ -153,6 +153,49 @@ void of_source_release(struct of_source *source, int32_t entry)
     source->entries[entry].pin_count--;
 }
 
+/* Shards looked at per input, and their size from which on it matters how they are read. */
+enum { CACHED_SHARDS_SEEN = 4 };
+#define CACHED_BYTES_MIN OF_MIB
+
+/* Returns false when one of them is not in the page cache; counts those that are. */
+static bool is_input_cached(const struct of_checkpoint *checkpoint, uint32_t *seen_count)
+{
+    const uint32_t stride = checkpoint->shard_count / CACHED_SHARDS_SEEN + 1;
+    onefold_error ignored;
+
+    for (uint32_t i = 0; i < checkpoint->shard_count; i += stride) {
+        const uint64_t size_bytes = checkpoint->shards[i].identity.size_bytes;
+        bool cached;
+        int fd = -1;
+
+        if (size_bytes < CACHED_BYTES_MIN) {
+            continue;
+        }
+        if (of_checkpoint_open_shard(checkpoint, i, 0, &fd, &ignored) != ONEFOLD_OK) {
+            return false; /* the run will say why */
+        }
+        cached = of_outfile_is_cached(fd, size_bytes);
+        of_file_close(&fd);
+        if (!cached) {
+            return false;
+        }
+        (*seen_count)++;
+    }
+    return true;
+}
+
+bool of_source_is_cached(const struct of_plan *plan)
+{
+    uint32_t seen_count = 0;
+
+    for (uint32_t i = 0; i < total_inputs(plan); i++) {
+        if (!is_input_cached(plan->inputs[i].checkpoint, &seen_count)) {
+            return false;
+        }
+    }
+    return seen_count > 0;
+}
+
 onefold_status of_source_check_unchanged(const struct of_source *source, onefold_error *err)
 {
     for (uint32_t i = 0; i < total_inputs(source->plan); i++) {

@@ -41,6 +41,9 @@ OF_NODISCARD onefold_status of_source_acquire(struct of_source *source, uint32_t
                                               uint32_t shard_index, int32_t *ret_entry,
                                               onefold_error *err);
 void of_source_release(struct of_source *source, int32_t entry);
+/* True when the inputs seem to lie in the page cache: the larger shards of every input are sampled.
+ */
+OF_NODISCARD bool of_source_is_cached(const struct of_plan *plan);
 /* All inputs are still what they were (id input-changed). */
 OF_NODISCARD onefold_status of_source_check_unchanged(const struct of_source *source,
                                                       onefold_error *err);

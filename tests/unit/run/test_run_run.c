@@ -278,6 +278,31 @@ static void test_overflow_is_named(void **state)
     assert_int_equal(run_in(fixture->out.text, "grep -q '\"overflow\":1' onefold.json"), 0);
 }
 
+/* Inputs that were just written lie in the page cache and are mapped; the bytes are the same. */
+static void test_cached_inputs_are_mapped(void **state)
+{
+    struct fixture *fixture = *state;
+    struct tmpdir_name second = tmpdir_join(fixture->dir.path, "second");
+    const struct mk_tensor tensors[] = {
+        {.name = "w", .dtype = ONEFOLD_DTYPE_BF16, .rank = 2, .shape = {1500, 1001}, .seed = 1}};
+    char command[3 * TMPDIR_PATH_MAX];
+    struct merging merging;
+
+    remove_model(fixture->a.text);
+    remove_model(fixture->b.text);
+    mk_folder(fixture->a.text, tensors, 1);
+    mk_folder(fixture->b.text, tensors, 1);
+    merging_init(&merging, fixture->out.text);
+    assert_int_equal(merging_run(&merging, linear(fixture, "")), ONEFOLD_OK);
+    assert_string_equal(merging.stats.io_name, "mmap");
+    merging_init(&merging, second.text);
+    merging.plan_options.io_name = "threads";
+    assert_int_equal(merging_run(&merging, linear(fixture, "")), ONEFOLD_OK);
+    assert_string_equal(merging.stats.io_name, "threads");
+    (void)snprintf(command, sizeof(command), "diff -r '%s' '%s'", fixture->out.text, second.text);
+    assert_int_equal(system(command), 0);
+}
+
 static void test_run_check_writes_nothing(void **state)
 {
     struct fixture *fixture = *state;
@@ -341,6 +366,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_bad_target_paths, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_nan_in_an_input_is_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_overflow_is_named, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_cached_inputs_are_mapped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_run_check_writes_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_memory_anywhere, set_up, tear_down),
     };
