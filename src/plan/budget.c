@@ -341,7 +341,8 @@ static onefold_status refuse(const struct budget *budget, onefold_error *err)
                       (unsigned long long)(least - budget->fixed_bytes / OF_MIB));
 }
 
-/* Header and index of the output are whole texts for a moment, before pool and threads are there. */
+/* Header and index of the output are whole texts for a moment, before pool and threads are there.
+ */
 static onefold_status check_texts(const struct budget *budget, onefold_error *err)
 {
     const struct of_build *build = budget->build;
@@ -353,8 +354,8 @@ static onefold_status check_texts(const struct budget *budget, onefold_error *er
     for (uint32_t i = 0; i < output->shard_count; i++) {
         const struct of_out_shard *shard = &output->shards[i];
 
-        longest = of_num_max(longest, shard->header_bytes +
-                                          shard->tensor_count * sizeof(struct of_tensor));
+        longest = of_num_max(longest,
+                             shard->header_bytes + shard->tensor_count * sizeof(struct of_tensor));
         index += shard->header_bytes;
     }
     if (output->shard_count > 1) {

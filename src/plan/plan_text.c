@@ -317,6 +317,10 @@ static void add_row(struct page *page, uint32_t index, bool all)
         of_text_add(&page->text, OF_STR("; divided by "));
         add_float(&page->text, row->divisor);
     }
+    if (row->has_factor && !plan->has_row_lambda) {
+        of_text_add(&page->text, OF_STR("; times "));
+        add_float(&page->text, row->factor);
+    }
     if (plan->has_row_lambda && !isnan(row->lambda)) {
         of_text_add(&page->text, OF_STR("; lambda "));
         of_text_add_double(&page->text, row->lambda);

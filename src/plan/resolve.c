@@ -444,6 +444,14 @@ static bool stays_copy(const struct resolve *resolve, uint32_t step, const struc
            variant->layout->dtypes[step] == build->plan->tensors[step].dtype;
 }
 
+/* scale * x has the sign of its operands also where it is zero; 0 + scale * x would lose it. */
+static void scale_at_the_end(struct of_linear *linear, uint32_t source)
+{
+    linear->has_factor = true;
+    linear->factor = linear->coefs[source];
+    linear->coefs[source] = 1.0;
+}
+
 static onefold_status resolve_step(struct resolve *resolve, uint32_t index, onefold_error *err)
 {
     struct of_plan *plan = resolve->build->plan;
@@ -468,6 +476,9 @@ static onefold_status resolve_step(struct resolve *resolve, uint32_t index, onef
     if (stays_copy(resolve, index, &linear)) {
         step->kind = OF_STEP_COPY;
         return ONEFOLD_OK;
+    }
+    if (resolve->build->method->class == OF_CLASS_COPY) {
+        scale_at_the_end(&linear, step->source);
     }
     write_blob(resolve, &linear, &factor);
     OF_TRY(put_row(resolve, &step->row, err));

@@ -173,7 +173,8 @@ static void passthrough_copies_unless_scaled(void **state)
                    "    scale: [{filter: mlp, value: [1, 2]}, {value: 1}]\n");
     step = planned_step(&planned, "model.layers.0.mlp.w");
     assert_int_equal(planned.plan->steps[step].kind, OF_STEP_COPY);
-    check(planned_row(&planned, "model.layers.2.mlp.w")->coefs[0], 1.5);
+    check(planned_row(&planned, "model.layers.2.mlp.w")->coefs[0], 1.0);
+    check(planned_row(&planned, "model.layers.2.mlp.w")->factor, 1.5);
     assert_false(planned.plan->steps[planned_step(&planned, "model.layers.2.mlp.w")].delta);
     planned_finish(&planned);
 
