@@ -173,6 +173,8 @@ onefold_status of_feed_complete(struct of_slot *slot, struct of_area *area,
 {
     const struct of_plan *plan = source->plan;
     const struct of_io_req *req = &area->req;
+    const unsigned long long done = req->offset + req->done_bytes;
+    const unsigned long long must = req->offset + req->length_must;
 
     of_source_release(source, area->source_entry);
     area->source_entry = -1;
@@ -180,15 +182,13 @@ onefold_status of_feed_complete(struct of_slot *slot, struct of_area *area,
     if (req->result_errno == ENODATA) {
         return of_err_set(err, "input-changed",
                           "%s: the file shrank while it was read: bytes %llu to %llu are gone",
-                          area_file(slot, area, plan).text,
-                          (unsigned long long)(req->offset + req->done_bytes),
-                          (unsigned long long)(req->offset + req->length_must));
+                          area_file(slot, area, plan).text, done, must);
     }
     if (req->result_errno != 0) {
         return of_err_set_sys(err, req->result_errno == ETIMEDOUT ? "io-stuck" : "input-io",
                               req->result_errno, "%s: cannot read bytes %llu to %llu",
                               area_file(slot, area, plan).text, (unsigned long long)req->offset,
-                              (unsigned long long)(req->offset + req->length));
+                              must);
     }
     area->data = req->data + area->skip_bytes;
     return ONEFOLD_OK;

@@ -38,7 +38,7 @@ struct of_hasher {
 OF_NODISCARD onefold_status of_hasher_init(struct of_hasher *hasher, const struct of_plan *plan,
                                            struct of_arena *arena, onefold_error *err);
 /* Header bytes, before start. Shaped as an of_sink_header_fn; context is the hasher. */
-void of_hasher_header(void *hasher, uint32_t shard_index, const char *data, uint64_t length);
+void of_hasher_header(void *context, uint32_t shard_index, const char *data, uint64_t length);
 OF_NODISCARD onefold_status of_hasher_start(struct of_hasher *hasher, struct of_io *io,
                                             uint32_t slot_count, onefold_error *err);
 /* Slots in output order. */

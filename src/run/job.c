@@ -85,11 +85,11 @@ static struct of_shown tensor_name(const struct view *view)
 static void blame_input(const struct view *view, uint32_t input, uint64_t elem)
 {
     const char *label = view->job->plan->inputs[input].label;
+    const unsigned long long at = view->first_elem + elem;
 
     of_err_set(&view->slot->error, "value-input",
                "%s: tensor \"%s\": element %llu is not finite (NaN or infinity)",
-               of_str_escape(of_str_from(label)).text, tensor_name(view).text,
-               (unsigned long long)(view->first_elem + elem));
+               of_str_escape(of_str_from(label)).text, tensor_name(view).text, at);
 }
 
 /* Names the first value of the block that is not finite: an input's if one is to be found among
@@ -99,6 +99,7 @@ static void name_nonfinite(const struct view *view, const float *result, uint64_
 {
     struct of_slot *slot = view->slot;
     const size_t result_first = find_nonfinite(result, count);
+    const unsigned long long result_elem = view->first_elem + at + result_first;
     const struct of_area *guilty = NULL;
     size_t first = count;
 
@@ -129,7 +130,7 @@ static void name_nonfinite(const struct view *view, const float *result, uint64_
     of_err_set(&slot->error, "value-narrow",
                "tensor \"%s\": the result of element %llu is past the range of %s although all "
                "inputs are finite",
-               tensor_name(view).text, (unsigned long long)(view->first_elem + at + result_first),
+               tensor_name(view).text, result_elem,
                onefold_dtype_name((onefold_dtype)view->tensor->dtype));
 }
 
@@ -247,6 +248,7 @@ static void merge_block(const struct view *view, uint64_t at, size_t count)
     const bool in_place = plane != NULL && (uintptr_t)plane % OF_PLANE_ALIGN == 0;
     float *acc = in_place ? plane : view->scratch->acc;
 
+    of_assert(plane != NULL || (slot->is_first_round && slot->is_last_round));
     if (slot->is_first_round) {
         memset(acc, 0, count * sizeof(float));
     } else if (!in_place) {

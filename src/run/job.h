@@ -25,7 +25,7 @@ struct of_job_scratch {
 };
 
 /* Works off the slot's round. Shaped as an of_crew_work_fn. */
-void of_job_work(void *context, void *slot, void *scratch);
+void of_job_work(void *context, void *item, void *scratch);
 /* A worked-off slot is on its way back: wakes the control thread. Shaped as an of_crew_done_fn. */
 void of_job_done(void *context);
 

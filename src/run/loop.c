@@ -102,6 +102,7 @@ static void note_written(struct of_run *run, struct of_slot *slot)
 static void note_write(struct of_run *run, struct of_slot *slot)
 {
     const struct of_io_req *req = &slot->write;
+    const unsigned long long end = req->offset + req->length;
     onefold_error error;
 
     if (req->result_errno == 0) {
@@ -109,10 +110,10 @@ static void note_write(struct of_run *run, struct of_slot *slot)
         return;
     }
     slot->write_pending = false;
-    of_err_set_sys(
-        &error, write_error_id(req->result_errno), req->result_errno,
-        "%s: cannot write bytes %llu to %llu", run->plan->output.shards[slot->visit.out_shard].name,
-        (unsigned long long)req->offset, (unsigned long long)(req->offset + req->length));
+    of_err_set_sys(&error, write_error_id(req->result_errno), req->result_errno,
+                   "%s: cannot write bytes %llu to %llu",
+                   run->plan->output.shards[slot->visit.out_shard].name,
+                   (unsigned long long)req->offset, end);
     fail(run, slot->visit.number, &error);
 }
 

@@ -126,6 +126,7 @@ onefold_status of_reader_next(struct of_reader *reader, const uint8_t **ret_data
 {
     const uint32_t at = (uint32_t)(reader->chunk_count % OF_READER_CHUNKS);
     struct of_io_req *req = &reader->reqs[at];
+    unsigned long long end;
 
     if (reader->is_held) {
         OF_TRY(release_held(reader, err));
@@ -146,10 +147,10 @@ onefold_status of_reader_next(struct of_reader *reader, const uint8_t **ret_data
     if (req->result_errno == ENODATA) {
         return of_err_set(err, "input-changed", "the file shrank while it was read");
     }
+    end = req->offset + req->length_must;
     if (req->result_errno != 0) {
         return of_err_set_sys(err, "input-io", req->result_errno, "cannot read bytes %llu to %llu",
-                              (unsigned long long)req->offset,
-                              (unsigned long long)(req->offset + req->length_must));
+                              (unsigned long long)req->offset, end);
     }
     *ret_data = req->data;
     *ret_length = req->length_must;

@@ -169,7 +169,10 @@ static onefold_status expect_leaf(struct walk *walk, const struct of_digest **re
 static void note_damage(const struct walk *walk)
 {
     struct of_scan_file *file = walk->file;
-    struct of_damage *last = file->damage_count > 0 ? &file->damage[file->damage_count - 1] : NULL;
+    struct of_damage *last;
+
+    of_assert(file->damage != NULL);
+    last = file->damage_count > 0 ? &file->damage[file->damage_count - 1] : NULL;
 
     file->damaged_grain_count++;
     if (last != NULL && last->tensor == walk->tensor &&
@@ -194,6 +197,7 @@ static onefold_status end_grain(struct walk *walk, const struct of_digest *leaf,
         const struct of_digest *expected = NULL;
 
         OF_TRY(expect_leaf(walk, &expected, err));
+        of_assert(expected != NULL);
         if (memcmp(expected, leaf, sizeof(*leaf)) != 0) {
             note_damage(walk);
         }
@@ -429,7 +433,7 @@ onefold_status of_scan_run(struct of_scan *scan, onefold_error *err)
     if (workers == NULL) {
         status = of_err_set(err, "memory", "no memory for %u threads", count);
     }
-    while (status == ONEFOLD_OK && made < count) {
+    while (status == ONEFOLD_OK && workers != NULL && made < count) {
         status = init_worker(&workers[made], scan, &arena, err);
         made++;
     }

@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 /* Between two looks at a lock that somebody holds. */
 #define LOOK_AGAIN_NS UINT64_C(50000000)
@@ -76,7 +75,7 @@ static bool look_at(void *context, const char *name)
     onefold_error ignored;
     int fd = -1;
 
-    snprintf(look->name, sizeof(look->name), "%s", name);
+    (void)snprintf(look->name, sizeof(look->name), "%s", name);
     if (look->empty_it) {
         if (strcmp(name, OF_STAGE_JOURNAL) == 0) {
             return true;
@@ -231,13 +230,11 @@ static void describe_holder(const struct of_stage *stage, char *ret_text, size_t
     char head[JOURNAL_HEAD_BYTES_MAX + 1] = {0};
     struct of_identity identity;
     onefold_error ignored;
-    unsigned long long process = 0;
+    static const char key[] = "\nprocess ";
     const char *line;
-    struct tm when;
-    time_t mtime;
     uint64_t length;
 
-    snprintf(ret_text, room, "another run");
+    (void)snprintf(ret_text, room, "another run");
     if (stage->journal_fd < 0 ||
         of_file_identity(stage->journal_fd, &identity, &ignored) != ONEFOLD_OK) {
         return;
@@ -247,13 +244,11 @@ static void describe_holder(const struct of_stage *stage, char *ret_text, size_t
     if (of_file_read_at(stage->journal_fd, head, length, 0, &ignored) != ONEFOLD_OK) {
         return;
     }
-    line = strstr(head, "\nprocess ");
-    mtime = (time_t)identity.mtime_sec;
-    if (line != NULL && sscanf(line, "\nprocess %llu", &process) == 1 &&
-        gmtime_r(&mtime, &when) != NULL) {
-        snprintf(ret_text, room, "process %llu, since %04d-%02d-%02d %02d:%02d:%02d UTC", process,
-                 when.tm_year + 1900, when.tm_mon + 1, when.tm_mday, when.tm_hour, when.tm_min,
-                 when.tm_sec);
+    line = strstr(head, key);
+    if (line != NULL) {
+        line += strlen(key);
+        (void)snprintf(ret_text, room, "process %.*s, since %s", (int)strspn(line, "0123456789"),
+                       line, of_clock_utc(identity.mtime_sec).text);
     }
 }
 

@@ -15,7 +15,6 @@
 #include "sys/clock.h"
 #include "sys/file.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* ---- Opening ---- */
@@ -86,34 +85,37 @@ static onefold_status check_unfinished(struct of_verify_state *state, const char
 {
     struct of_identity identity;
     enum of_file_kind kind;
+    struct of_text name = {0};
     size_t length = strlen(path);
-    char *name;
 
     while (length > 1 && path[length - 1] == '/') {
         length--;
     }
-    name = of_arena_get(&state->arena, length + sizeof(OF_STAGE_SUFFIX), 1);
-    if (name == NULL) {
+    of_text_add(&name, (struct of_str){path, length});
+    of_text_add(&name, OF_STR(OF_STAGE_SUFFIX));
+    if (name.failed) {
+        of_text_finish(&name);
         return of_err_set(err, "memory", "no memory for a path");
     }
-    memcpy(name, path, length);
-    memcpy(name + length, OF_STAGE_SUFFIX, sizeof(OF_STAGE_SUFFIX));
-    if (of_file_probe(of_file_here, name, &kind, &identity)) {
-        of_verify_finding(state, "verify-unfinished", of_str_escape(of_str_from(name)).text,
+    if (of_file_probe(of_file_here, name.data, &kind, &identity)) {
+        of_verify_finding(state, "verify-unfinished", of_str_escape(of_str_from(name.data)).text,
                           "an unfinished output of the same name");
     }
+    of_text_finish(&name);
     return ONEFOLD_OK;
 }
 
 /* "model-00001-of-00003.safetensors", as the writers of sharded checkpoints name theirs. */
 static bool is_shard_name(const char *name)
 {
-    unsigned int number = 0;
-    unsigned int total = 0;
-    int end = 0;
+    static const char form[] = "model-#####-of-#####.safetensors";
+    size_t at = 0;
 
-    return sscanf(name, "model-%5u-of-%5u.safetensors%n", &number, &total, &end) == 2 && end > 0 &&
-           name[end] == '\0';
+    while (form[at] != '\0' &&
+           (form[at] == '#' ? name[at] >= '0' && name[at] <= '9' : name[at] == form[at])) {
+        at++;
+    }
+    return form[at] == '\0' && name[at] == '\0';
 }
 
 /* Which files of the folder are shards, and which only look like one. */

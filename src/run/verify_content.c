@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The part of verify that reads data: one scan, then file by file and tensor by tensor what was
  * found against what was recorded. */
+#include "base/check.h"
 #include "base/limits.h"
 #include "base/num.h"
 #include "ckpt/digest.h"
@@ -98,6 +99,7 @@ static onefold_status open_leaves(struct of_verify_state *state, struct of_scan 
                        "no %s: damage is known to a tensor only", leaves_name);
         return ONEFOLD_OK;
     }
+    of_assert(scan->table != NULL); /* records of tensors are kept only where there is a table */
     state->result.had_leaves = true;
     wanted = leaves_of(scan->table, 0, scan->table->tensor_count) * sizeof(struct of_digest);
     if (file->size_bytes != wanted) {
@@ -117,6 +119,7 @@ static onefold_status choose_files(struct of_verify_state *state, struct of_scan
         return of_err_set(err, "memory", "no memory for a list of files");
     }
     if (state->tensors != NULL) {
+        of_assert(scan->table != NULL);
         scan->tensors = OF_ARENA_NEW(&state->arena, struct of_scan_tensor,
                                      of_num_max(scan->table->tensor_count, 1));
         if (scan->tensors == NULL) {
@@ -203,7 +206,7 @@ static void report_damage(struct of_verify_state *state, const struct of_scan *s
 
 static bool is_in_damage(const struct of_scan_file *found, uint32_t tensor)
 {
-    for (uint32_t i = 0; i < found->damage_count; i++) {
+    for (uint32_t i = 0; found->damage != NULL && i < found->damage_count; i++) {
         if (found->damage[i].tensor == tensor) {
             return true;
         }

@@ -37,19 +37,19 @@ static struct of_finding_kind *kind_of(struct of_verify_state *state, const char
 void of_verify_finding(struct of_verify_state *state, const char *id, const char *file,
                        const char *format, ...)
 {
-    struct of_finding_kind *kind = kind_of(state, id);
     char text[sizeof(((onefold_error *)0)->message)];
-    va_list arguments;
+    struct of_finding_kind *kind;
+    va_list args;
 
-    state->finding_count++;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    kind = kind_of(state, id);
     kind->count++;
-    if (kind->count > OF_FINDINGS_SHOWN_MAX) {
-        return;
+    state->finding_count++;
+    if (kind->count <= OF_FINDINGS_SHOWN_MAX) {
+        of_report_error(state->report, id, file, "%s", text);
     }
-    va_start(arguments, format);
-    (void)vsnprintf(text, sizeof(text), format, arguments);
-    va_end(arguments);
-    of_report_error(state->report, id, file, "%s", text);
 }
 
 void of_verify_sum_up(struct of_verify_state *state)
