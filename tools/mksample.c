@@ -418,7 +418,7 @@ static void write_shard(const struct options *options, const struct model *model
 static void write_index(const struct model *model, const char *folder)
 {
     const size_t bytes = model->tensor_count * sizeof(struct tensor);
-    struct tensor *sorted = malloc(bytes);
+    struct tensor *sorted = bytes > 0 ? malloc(bytes) : NULL;
     uint64_t total = 0;
     char path[PATH_MAX];
     FILE *file;
@@ -605,8 +605,8 @@ static uint64_t parse_size(const char *flag, const char *text)
                  {"GB", 1000000000},
                  {"TB", UINT64_C(1000000000000)},
                  {"KiB", 1024},
-                 {"MiB", 1024 * 1024},
-                 {"GiB", 1024 * 1024 * 1024},
+                 {"MiB", UINT64_C(1024) * 1024},
+                 {"GiB", UINT64_C(1024) * 1024 * 1024},
                  {"TiB", UINT64_C(1024) * 1024 * 1024 * 1024}};
     char *end = NULL;
     unsigned long long number;

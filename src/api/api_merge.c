@@ -10,6 +10,7 @@
 #include "recipe/recipe.h"
 #include "run/run.h"
 #include "sys/file.h"
+#include "sys/host.h"
 
 #include <signal.h>
 #include <string.h>
@@ -192,6 +193,8 @@ static onefold_status translate_plan_options(const onefold_plan_options *given,
     ret_options->sums = given->sums;
     ret_options->no_links = given->no_symlinks != 0;
     ret_options->hf_cache = given->hf_cache;
+    ret_options->machine_cpu_count = of_host_cpu_count();
+    ret_options->machine_memory_bytes = of_host_memory_limit();
     return ONEFOLD_OK;
 }
 

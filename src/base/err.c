@@ -69,7 +69,6 @@ static const struct id_row id_rows[] = {
     {"hash-mismatch", ONEFOLD_E_DIFFERS, "the file is not the one the list was made from"},
     {"index-backslash", ONEFOLD_E_FORMAT,
      "a shard name is one plain file name; fetch the index again"},
-    {"index-case", ONEFOLD_E_FORMAT, "a shard name ends in .safetensors"},
     {"index-control", ONEFOLD_E_FORMAT,
      "a shard name is one plain file name; fetch the index again"},
     {"index-depth", ONEFOLD_E_FORMAT,
@@ -118,9 +117,6 @@ static const struct id_row id_rows[] = {
     {"io-direct", ONEFOLD_E_ARGUMENT, "use --direct auto"},
     {"io-fallback", ONEFOLD_OK, NULL},
     {"io-stuck", ONEFOLD_E_IO, "a request kept failing; try --io threads"},
-    {"json-depth", ONEFOLD_E_FORMAT, "nesting this deep does not occur in a genuine file"},
-    {"json-syntax", ONEFOLD_E_FORMAT, "the file is not strict JSON"},
-    {"json-type", ONEFOLD_E_FORMAT, "a value is of another type than expected"},
     {"kind-7z", ONEFOLD_E_UNSUPPORTED, "unpack it first"},
     {"kind-bzip2", ONEFOLD_E_UNSUPPORTED, "unpack it first"},
     {"kind-gguf", ONEFOLD_E_UNSUPPORTED,
@@ -260,9 +256,6 @@ static const struct id_row id_rows[] = {
     {"space-inodes", ONEFOLD_E_SPACE, "the target file system has no room for so many files"},
     {"space-reserve", ONEFOLD_E_SPACE, "make room on the target, then run the same command again"},
     {"space-run", ONEFOLD_E_IO, "make room on the target, then run the same command again"},
-    {"st-big-endian", ONEFOLD_E_FORMAT,
-     "the header length is stored with its bytes swapped; was the file made on another byte "
-     "order?"},
     {"st-bits", ONEFOLD_E_FORMAT, "a tensor has to fill whole bytes"},
     {"st-byte-order", ONEFOLD_E_FORMAT,
      "the header length is stored with its bytes swapped; was the file made on another byte "
@@ -449,7 +442,7 @@ static void fill(onefold_error *err, const char *id, const char *format, va_list
     err->offset = UINT64_MAX;
 }
 
-onefold_status of_err_set(onefold_error *err, const char *id, const char *format, ...)
+onefold_status(of_err_set)(onefold_error *err, const char *id, const char *format, ...)
 {
     va_list args;
 
@@ -459,8 +452,8 @@ onefold_status of_err_set(onefold_error *err, const char *id, const char *format
     return err->status;
 }
 
-onefold_status of_err_set_sys(onefold_error *err, const char *id, int sys_errno, const char *format,
-                              ...)
+onefold_status(of_err_set_sys)(onefold_error *err, const char *id, int sys_errno,
+                               const char *format, ...)
 {
     const char *name = strerrorname_np(sys_errno);
     const char *text = strerrordesc_np(sys_errno);
@@ -483,7 +476,7 @@ onefold_status of_err_set_sys(onefold_error *err, const char *id, int sys_errno,
     return err->status;
 }
 
-onefold_status of_err_prefix(onefold_error *err, const char *format, ...)
+onefold_status(of_err_prefix)(onefold_error *err, const char *format, ...)
 {
     char message[sizeof(err->message)];
     va_list args;

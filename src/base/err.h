@@ -36,6 +36,17 @@ onefold_status of_err_set_sys(onefold_error *err, const char *id, int sys_errno,
 /* Puts "TEXT: " in front of the message. Returns err->status. */
 onefold_status of_err_prefix(onefold_error *err, const char *format, ...) OF_PRINTF(2, 3);
 
+#ifdef __clang_analyzer__
+/* The analyzer sees one file at a time, and there a failure might be ONEFOLD_OK. It never is. */
+static inline onefold_status of_err_failed(onefold_status status)
+{
+    return status != ONEFOLD_OK ? status : ONEFOLD_E_INTERNAL;
+}
+#define of_err_set(...)     of_err_failed((of_err_set)(__VA_ARGS__))
+#define of_err_set_sys(...) of_err_failed((of_err_set_sys)(__VA_ARGS__))
+#define of_err_prefix(...)  of_err_failed((of_err_prefix)(__VA_ARGS__))
+#endif
+
 /* Empties *err: status OK, no message. */
 void of_err_clear(onefold_error *err);
 

@@ -38,18 +38,26 @@ static uint64_t json_bytes(const struct of_text *text)
     return length - of_num_min(length, LENGTH_FIELD_BYTES);
 }
 
-/* Emits into the emptied text and measures. False without memory. */
-static bool measure(const struct of_tensor *tensors, uint64_t tensor_count,
-                    const struct of_out_layout *layout, struct of_text *text, uint64_t *ret_bytes)
+/* Emits a header without tensors into the emptied text and measures it. False without memory. */
+static bool measure_empty(const struct of_out_layout *layout, struct of_text *text,
+                          uint64_t *ret_bytes)
 {
     text->length = 0;
-    of_safetensors_emit(tensors, tensor_count, layout != NULL ? layout->metadata : NULL,
-                        layout != NULL ? layout->metadata_count : 0, text);
+    of_safetensors_emit(NULL, 0, layout->metadata, layout->metadata_count, text);
     if (text->failed) {
         return false;
     }
     *ret_bytes = json_bytes(text);
     return true;
+}
+
+/* The same for one entry. */
+static bool measure_entry(const struct of_tensor *tensor, struct of_text *text, uint64_t *ret_bytes)
+{
+    text->length = 0;
+    of_safetensors_emit_entry(tensor, text);
+    *ret_bytes = text->length;
+    return !text->failed;
 }
 
 /* One past the last tensor of the shard that starts at `first`. */
@@ -128,18 +136,18 @@ static bool place_shard(struct of_tensor *tensors, const struct of_out_layout *l
     uint64_t entry;
     uint64_t begin = 0;
 
-    if (!measure(NULL, 0, layout, text, &json)) {
+    if (!measure_empty(layout, text, &json)) {
         return false;
     }
     for (uint32_t i = 0; i < shard->tensor_count; i++) {
         first[i].shard_index = (uint16_t)shard_index;
         first[i].offset = begin;
-        if (!measure(&first[i], 1, NULL, text, &entry) ||
+        if (!measure_entry(&first[i], text, &entry) ||
             !of_num_add(begin, first[i].byte_count, &begin)) {
             return false;
         }
         /* Braces of an empty header are in `json` already; entries are joined with commas. */
-        json += entry - 2 + (i > 0 || layout->metadata_count > 0 ? 1 : 0);
+        json += entry + (i > 0 || layout->metadata_count > 0 ? 1 : 0);
     }
     shard->header_bytes = of_num_align_up(LENGTH_FIELD_BYTES + json, OF_ST_DATA_ALIGN);
     for (uint32_t i = 0; i < shard->tensor_count; i++) {
@@ -230,7 +238,7 @@ static onefold_status make(struct of_tensor *tensors, struct filler *filler, str
 {
     uint8_t *moved;
 
-    if (!measure(NULL, 0, layout, text, &filler->metadata_bytes)) {
+    if (!measure_empty(layout, text, &filler->metadata_bytes)) {
         return of_err_set(err, "memory", "no memory for a header");
     }
     OF_TRY(cut(filler, arena, text, layout, err));
@@ -253,17 +261,16 @@ static onefold_status make(struct of_tensor *tensors, struct filler *filler, str
 }
 
 onefold_status of_layout_make(struct of_tensor *tensors, uint32_t tensor_count,
-                              uint64_t shard_bytes_max, const struct of_pair *metadata,
-                              uint32_t metadata_count, struct of_arena *arena, uint32_t *order,
-                              struct of_out_layout *ret_layout, onefold_error *err)
+                              const struct of_layout_wish *wish, struct of_arena *arena,
+                              uint32_t *order, struct of_out_layout *ret_layout, onefold_error *err)
 {
     struct filler filler = {
-        .tensors = tensors, .tensor_count = tensor_count, .shard_bytes_max = shard_bytes_max};
+        .tensors = tensors, .tensor_count = tensor_count, .shard_bytes_max = wish->shard_bytes_max};
     struct of_out_layout layout = {0};
     struct of_text text = {0};
     onefold_status status;
 
-    OF_TRY(sort_metadata(metadata, metadata_count, arena, &layout, err));
+    OF_TRY(sort_metadata(wish->metadata, wish->metadata_count, arena, &layout, err));
     status = make(tensors, &filler, arena, order, &layout, &text, err);
     of_text_finish(&text);
     if (status == ONEFOLD_OK) {

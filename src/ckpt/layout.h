@@ -26,6 +26,13 @@ struct of_out_layout {
     uint32_t metadata_count;
 };
 
+/* What the caller asks of the output: largest shard (0 = one file), and what __metadata__ holds. */
+struct of_layout_wish {
+    uint64_t shard_bytes_max;
+    const struct of_pair *metadata;
+    uint32_t metadata_count;
+};
+
 /*
  * `tensors` come in the order of the base (else the first model). Greedy filling: a tensor that
  * does not fit starts the next shard, one larger than the limit has a shard of its own, 0 means one
@@ -35,10 +42,9 @@ struct of_out_layout {
  * receives the old index of the tensor now at i.
  */
 OF_NODISCARD onefold_status of_layout_make(struct of_tensor *tensors, uint32_t tensor_count,
-                                           uint64_t shard_bytes_max, const struct of_pair *metadata,
-                                           uint32_t metadata_count, struct of_arena *arena,
-                                           uint32_t *order, struct of_out_layout *ret_layout,
-                                           onefold_error *err);
+                                           const struct of_layout_wish *wish,
+                                           struct of_arena *arena, uint32_t *order,
+                                           struct of_out_layout *ret_layout, onefold_error *err);
 
 /* The header bytes of one shard (header_bytes of them), appended to *text. */
 void of_layout_emit_header(const struct of_out_layout *layout, const struct of_tensor *tensors,

@@ -78,6 +78,8 @@ OF_NODISCARD onefold_status of_format_recognise(struct of_str first, uint64_t fi
 void of_safetensors_emit(const struct of_tensor *tensors, uint64_t tensor_count,
                          const struct of_pair *metadata, uint64_t metadata_count,
                          struct of_text *text);
+/* One member of a header, without commas around it, as of_safetensors_emit writes it. */
+void of_safetensors_emit_entry(const struct of_tensor *tensor, struct of_text *text);
 /* Upper bound of the JSON bytes that one tensor entry takes in a header. */
 uint64_t of_safetensors_entry_bytes(const struct of_tensor *tensor);
 

@@ -86,6 +86,14 @@ void of_safetensors_emit(const struct of_tensor *tensors, uint64_t tensor_count,
     *text = writer.text;
 }
 
+void of_safetensors_emit_entry(const struct of_tensor *tensor, struct of_text *text)
+{
+    struct of_json_writer writer = {.text = *text, .depth = 1, .first = true};
+
+    emit_tensor(&writer, tensor);
+    *text = writer.text;
+}
+
 uint64_t of_safetensors_entry_bytes(const struct of_tensor *tensor)
 {
     /* Quotes, colons, brackets, keys, a dtype of at most 11 letters, two offsets of at most 20

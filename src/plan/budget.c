@@ -183,11 +183,12 @@ static void cut(const struct budget *budget, uint64_t read_bytes, bool plane, st
 {
     const struct of_build *build = budget->build;
 
-    shape->caps = (struct of_tile_caps){.read_bytes = read_bytes,
-                                        /* sums of an input of one byte per element */
-                                        .out_bytes = 4 * read_bytes + 3 * OF_DIRECT_ALIGN_MAX,
-                                        .plane = plane,
-                                        .tile_grains_max = build->options->tile_grains_max};
+    shape->caps =
+        (struct of_tile_caps){.read_bytes = read_bytes,
+                              /* sums of an input of one byte per element */
+                              .out_bytes = 4 * read_bytes + UINT64_C(3) * OF_DIRECT_ALIGN_MAX,
+                              .plane = plane,
+                              .tile_grains_max = build->options->tile_grains_max};
     of_order_cut(build, &shape->caps, NULL, &shape->need);
     /* An area of nothing would leave a slot without addresses for its areas. */
     shape->area_bytes = of_num_max(area_of(shape->need.read_bytes), OF_DIRECT_ALIGN_MAX);

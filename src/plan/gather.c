@@ -259,6 +259,7 @@ onefold_status of_match(struct of_build *build, onefold_error *err)
     struct of_match match = {.build = build};
     const struct of_pair *metadata;
     uint32_t metadata_count;
+    struct of_layout_wish wish;
     uint32_t *order;
 
     OF_TRY(judge_all(build, &match, err));
@@ -267,8 +268,9 @@ onefold_status of_match(struct of_build *build, onefold_error *err)
     if (order == NULL) {
         return of_build_no_memory(build, err);
     }
-    OF_TRY(of_layout_make(plan->tensors, plan->step_count, build->options->out_shard_bytes,
-                          metadata, metadata_count, &plan->arena, order, &plan->output, err));
+    wish = (struct of_layout_wish){build->options->out_shard_bytes, metadata, metadata_count};
+    OF_TRY(of_layout_make(plan->tensors, plan->step_count, &wish, &plan->arena, order,
+                          &plan->output, err));
     OF_TRY(make_steps(build, match.picks, order, err));
     OF_TRY(make_inputs(build, err));
     of_metadata_patch_config(build, match.has_head);

@@ -394,6 +394,7 @@ static void pick_one(struct of_match *match, onefold_dtype *ret_dtype, struct of
     const bool by_base = needs_base(match) || match->present_count == 0;
     const struct of_tensor *model = by_base ? match->base : found_in(match, first_present(match));
 
+    of_assert(model != NULL); /* a wanted name is somebody's */
     *pick = (struct of_pick){0};
     *ret_dtype = (onefold_dtype)model->dtype;
     if (!is_numeric(model)) {

@@ -47,8 +47,7 @@ static void add_float(struct of_text *text, float value)
         double back = 0.0;
 
         (void)snprintf(shown, sizeof(shown), "%.*g", digits, (double)value);
-        same = of_str_to_double(of_str_from(shown), &back) &&
-               memcmp(&(float){(float)back}, &value, sizeof(value)) == 0;
+        same = of_str_to_double(of_str_from(shown), &back) && (float)back == value;
     }
     of_text_add(text, of_str_from(shown));
 }

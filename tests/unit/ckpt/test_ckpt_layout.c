@@ -87,7 +87,8 @@ static void test_one_file(void **state)
     onefold_error err;
 
     (void)state;
-    assert_int_equal(of_layout_make(tensors, 4, 0, metadata, 2, &arena, order, &layout, &err),
+    assert_int_equal(of_layout_make(tensors, 4, &(struct of_layout_wish){0, metadata, 2}, &arena,
+                                    order, &layout, &err),
                      ONEFOLD_OK);
     assert_int_equal(layout.shard_count, 1);
     assert_string_equal(layout.shards[0].name, "model.safetensors");
@@ -119,7 +120,8 @@ static void test_greedy(void **state)
     onefold_error err;
 
     (void)state;
-    assert_int_equal(of_layout_make(tensors, 6, 100, NULL, 0, &arena, order, &layout, &err),
+    assert_int_equal(of_layout_make(tensors, 6, &(struct of_layout_wish){100, NULL, 0}, &arena,
+                                    order, &layout, &err),
                      ONEFOLD_OK);
     assert_int_equal(layout.shard_count, 5);
     assert_string_equal(layout.shards[0].name, "model-00001-of-00005.safetensors");
@@ -131,10 +133,12 @@ static void test_greedy(void **state)
     /* Exactly the limit fits. */
     tensors[0] = make(0, ONEFOLD_DTYPE_U8, 60);
     tensors[1] = make(1, ONEFOLD_DTYPE_U8, 40);
-    assert_int_equal(of_layout_make(tensors, 2, 100, NULL, 0, &arena, order, &layout, &err),
+    assert_int_equal(of_layout_make(tensors, 2, &(struct of_layout_wish){100, NULL, 0}, &arena,
+                                    order, &layout, &err),
                      ONEFOLD_OK);
     assert_int_equal(layout.shard_count, 1);
-    assert_int_equal(of_layout_make(tensors, 2, 99, NULL, 0, &arena, order, &layout, &err),
+    assert_int_equal(of_layout_make(tensors, 2, &(struct of_layout_wish){99, NULL, 0}, &arena,
+                                    order, &layout, &err),
                      ONEFOLD_OK);
     assert_int_equal(layout.shard_count, 2);
 }
@@ -146,7 +150,8 @@ static void test_no_tensors(void **state)
     onefold_error err;
 
     (void)state;
-    assert_int_equal(of_layout_make(NULL, 0, 100, NULL, 0, &arena, order, &layout, &err),
+    assert_int_equal(of_layout_make(NULL, 0, &(struct of_layout_wish){100, NULL, 0}, &arena, order,
+                                    &layout, &err),
                      ONEFOLD_OK);
     assert_int_equal(layout.shard_count, 1);
     assert_int_equal(layout.total_bytes, 0);
@@ -167,10 +172,12 @@ static void test_too_many_shards(void **state)
     for (uint32_t i = 0; i < count; i++) {
         tensors[i] = make(0, ONEFOLD_DTYPE_U8, 8);
     }
-    assert_int_equal(of_layout_make(tensors, count, 8, NULL, 0, &arena, order, &layout, &err),
+    assert_int_equal(of_layout_make(tensors, count, &(struct of_layout_wish){8, NULL, 0}, &arena,
+                                    order, &layout, &err),
                      ONEFOLD_E_UNSUPPORTED);
     assert_string_equal(err.id, "plan-limit");
-    assert_int_equal(of_layout_make(tensors, count - 1, 8, NULL, 0, &arena, order, &layout, &err),
+    assert_int_equal(of_layout_make(tensors, count - 1, &(struct of_layout_wish){8, NULL, 0},
+                                    &arena, order, &layout, &err),
                      ONEFOLD_OK);
     assert_int_equal(layout.shard_count, OF_SHARDS_MAX);
     free(tensors);
@@ -199,7 +206,8 @@ static void test_long_header(void **state)
                                         .rank = 1,
                                         .dtype = ONEFOLD_DTYPE_F32};
     }
-    assert_int_equal(of_layout_make(tensors, count, 0, NULL, 0, &arena, order, &layout, &err),
+    assert_int_equal(of_layout_make(tensors, count, &(struct of_layout_wish){0, NULL, 0}, &arena,
+                                    order, &layout, &err),
                      ONEFOLD_OK);
     assert_int_equal(layout.shard_count, 2);
     for (uint32_t i = 0; i < 2; i++) {
@@ -232,9 +240,11 @@ static void test_random(void **state)
             tensors[i] = make(i, dtype, 4 * prng_below(&prng, 200));
         }
         memcpy(before, tensors, sizeof(before));
-        assert_int_equal(of_layout_make(tensors, count, prng_between(&prng, 0, 4000), NULL, 0,
-                                        &arena, order, &layout, &err),
-                         ONEFOLD_OK);
+        assert_int_equal(
+            of_layout_make(tensors, count,
+                           &(struct of_layout_wish){prng_between(&prng, 0, 4000), NULL, 0}, &arena,
+                           order, &layout, &err),
+            ONEFOLD_OK);
         for (uint32_t i = 0; i < layout.shard_count; i++) {
             assert_int_equal(layout.shards[i].first_tensor, next);
             next += layout.shards[i].tensor_count;
