@@ -181,7 +181,7 @@ static void test_good_folder(void **state)
                     fixture->result.has_checkpoint_digest);
         assert_int_equal(fixture->result.tensor_count, 4);
         assert_int_equal(fixture->result.finding_count, 0);
-        assert_true(fixture->result.read_bytes > 2 * ROWS * COLUMNS);
+        assert_true(fixture->result.read_bytes > UINT64_C(2) * ROWS * COLUMNS);
     }
 }
 
