@@ -117,6 +117,7 @@ static const struct id_row id_rows[] = {
     {"io-direct", ONEFOLD_E_ARGUMENT, "use --direct auto"},
     {"io-fallback", ONEFOLD_OK, NULL},
     {"io-stuck", ONEFOLD_E_IO, "a request kept failing; try --io threads"},
+    {"json-syntax", ONEFOLD_E_FORMAT, "the file is not strict JSON"},
     {"kind-7z", ONEFOLD_E_UNSUPPORTED, "unpack it first"},
     {"kind-bzip2", ONEFOLD_E_UNSUPPORTED, "unpack it first"},
     {"kind-gguf", ONEFOLD_E_UNSUPPORTED,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Digests. The library's functions are called, not inlined: libxxhash picks the widest vectors at
- * run time only when it is dispatched, and kernels have their own inlined copy for the hot path.
- * SHA-256 comes from libcrypto, which knows the CPU's instructions.
+ * Digests of files and small things. The functions of libxxhash are called here, not inlined; grains
+ * are hashed by the kernels, each with its own inlined copy. SHA-256 comes from libcrypto, which picks
+ * the CPU's instructions.
  */
 #include "base/hash.h"
 

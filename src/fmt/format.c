@@ -38,6 +38,7 @@ static const struct mark marks[] = {
  * for a length may spell anything. */
 static bool looks_like_safetensors(struct of_str first, uint64_t file_bytes)
 {
+    static const char json_starts[] = {'{', ' ', '\t', '\r', '\n'};
     uint64_t length;
 
     if (first.length < 9 || file_bytes < 9) {
@@ -45,7 +46,7 @@ static bool looks_like_safetensors(struct of_str first, uint64_t file_bytes)
     }
     length = of_bytes_load64(first.data);
     return length > 0 && length <= OF_ST_HEADER_BYTES_MAX && length <= file_bytes - 8 &&
-           memchr("{ \t\r\n", first.data[8], 5) != NULL;
+           memchr(json_starts, first.data[8], sizeof(json_starts)) != NULL;
 }
 
 /* "<!doctype", "<html", "<?xml" after white space, in any case. */

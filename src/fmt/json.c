@@ -435,6 +435,8 @@ static onefold_status wrong_start(const struct walking *walking, size_t at, onef
     const struct scan *scan = &walking->scan;
     const struct of_json_walk *walk = walking->walk;
     struct of_str rest = {scan->document.data + at, scan->document.length - at};
+    static const char value_starts[] = {'[', '{', '"', '-', '0', '1', '2', '3', '4',
+                                        '5', '6', '7', '8', '9', 't', 'f', 'n'};
 
     if (rest.length == 0) {
         return scan_error(scan, walk->id_syntax, at, "there is no JSON value", err);
@@ -442,7 +444,7 @@ static onefold_status wrong_start(const struct walking *walking, size_t at, onef
     if (of_str_starts(rest, "\xef\xbb\xbf")) {
         return scan_error(scan, walk->id_syntax, at, "a byte order mark", err);
     }
-    if (memchr("[{\"-0123456789tfn", rest.data[0], 17) == NULL) {
+    if (memchr(value_starts, rest.data[0], sizeof(value_starts)) == NULL) {
         return scan_error(scan, walk->id_syntax, at,
                           walking->keyed ? "'{' is expected" : "'[' is expected", err);
     }

@@ -84,7 +84,7 @@ static onefold_status take_digest(struct of_str hex, const char *key, uint8_t *r
 static onefold_status get_digest(const struct of_json *object, const char *key, uint8_t *ret_digest,
                                  uint32_t length, onefold_error *err)
 {
-    struct of_str hex;
+    struct of_str hex = {0};
 
     OF_TRY(get_string(object, key, &hex, err));
     return take_digest(hex, key, ret_digest, length, err);
@@ -94,7 +94,7 @@ static onefold_status get_digest(const struct of_json *object, const char *key, 
 static onefold_status get_file_name(const struct of_json *object, const char *key,
                                     struct of_str *ret_name, onefold_error *err)
 {
-    struct of_str name;
+    struct of_str name = {0};
 
     OF_TRY(get_string(object, key, &name, err));
     if (name.length == 0 || name.length > OF_FILE_NAME_BYTES_MAX || of_str_is(name, ".") ||
@@ -166,7 +166,7 @@ static onefold_status read_tensor_fields(struct reading *reading, const struct o
                                          struct of_manifest_tensor *recorded,
                                          struct of_tensor *tensor, onefold_error *err)
 {
-    struct of_str dtype_name;
+    struct of_str dtype_name = {0};
     onefold_dtype dtype;
 
     if (tensor->name.length == 0 || tensor->name.length > OF_TENSOR_NAME_BYTES_MAX ||

@@ -72,7 +72,7 @@ void of_manifest_emit_file(struct of_json_writer *writer, const struct of_manife
 void of_manifest_emit_input_file(struct of_json_writer *writer,
                                  const struct of_manifest_input_file *file);
 void of_manifest_emit_tensor(struct of_json_writer *writer,
-                             const struct of_manifest_tensor *tensor);
+                             const struct of_manifest_tensor *recorded);
 void of_manifest_emit_digest(struct of_json_writer *writer, const uint8_t *digest, uint32_t length);
 
 #endif

@@ -378,6 +378,19 @@ static onefold_status check_unique(const struct parse *parse, const struct of_he
     return ONEFOLD_OK;
 }
 
+/* A distributed checkpoint's ranks hold parts of tensors under the names of whole ones. */
+static onefold_status check_whole(const struct of_header *header, onefold_error *err)
+{
+    for (uint64_t i = 0; i < header->metadata_count; i++) {
+        if (of_str_is(header->metadata[i].key, "DCP_SHARDING_INFO")) {
+            return of_err_set(err, "unsupported-dcp",
+                              "__metadata__ has DCP_SHARDING_INFO: the file holds one rank's parts "
+                              "of tensors");
+        }
+    }
+    return ONEFOLD_OK;
+}
+
 static onefold_status parse_header(struct parse *parse, struct of_header *header,
                                    onefold_error *err)
 {
@@ -411,6 +424,7 @@ static onefold_status parse_header(struct parse *parse, struct of_header *header
     }
     OF_TRY(gather_tensors(parse, header, err));
     OF_TRY(check_unique(parse, header, err));
+    OF_TRY(check_whole(header, err));
     header->data_offset = in->bytes.length;
     if (of_st_order(header, in->file_bytes - in->bytes.length, err) != ONEFOLD_OK) {
         err->offset = err->offset == UINT64_MAX ? UINT64_MAX : err->offset + header->data_offset;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The tensors of one file together: ranges that cover the data without hole and overlap, and names
- * that a person could mistake for each other. */
+/* The tensors of one file together: sorted, their ranges cover the data without hole and overlap.
+ */
 #include "fmt/safetensors_parts.h"
 
 #include "base/sort.h"
@@ -58,8 +58,7 @@ static void permute(struct of_tensor *tensors, uint32_t *order, uint64_t count)
     }
 }
 
-/* 0, 1, 2 ... and as much scratch behind it; NULL without memory. */
-static uint32_t *indices_new(uint64_t count)
+uint32_t *of_st_indices(uint64_t count)
 {
     uint32_t *indices = of_mem_get(of_mem_array_bytes(count, 2 * sizeof(uint32_t)));
 
@@ -76,7 +75,7 @@ static onefold_status sort_tensors(const struct of_header *header, onefold_error
     if (is_sorted(header)) {
         return ONEFOLD_OK;
     }
-    order = indices_new(header->tensor_count);
+    order = of_st_indices(header->tensor_count);
     if (order == NULL) {
         return of_err_set(err, "memory", "no memory to sort tensors");
     }
@@ -145,7 +144,7 @@ static onefold_status check_cover(const struct of_header *header, uint64_t data_
         const struct of_tensor *tensor = &header->tensors[i];
         onefold_status status = ONEFOLD_OK;
 
-        if (tensor->offset < edge) {
+        if (before != NULL && tensor->offset < edge) {
             status = refuse_overlap(before, tensor, err);
         } else if (tensor->offset > edge) {
             status = refuse_hole(before, tensor, data_bytes, err);
@@ -184,74 +183,4 @@ onefold_status of_st_order(const struct of_header *header, uint64_t data_bytes, 
 {
     OF_TRY(sort_tensors(header, err));
     return check_cover(header, data_bytes, err);
-}
-
-static unsigned char folded(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (unsigned char)(c - 'A' + 'a') : (unsigned char)c;
-}
-
-/* Order of names when case does not count. */
-static int compare_folded(struct of_str a, struct of_str b)
-{
-    size_t shorter = a.length < b.length ? a.length : b.length;
-
-    for (size_t i = 0; i < shorter; i++) {
-        int difference = folded(a.data[i]) - folded(b.data[i]);
-
-        if (difference != 0) {
-            return difference;
-        }
-    }
-    return (a.length > b.length) - (a.length < b.length);
-}
-
-static bool folded_less(const void *context, uint32_t a, uint32_t b)
-{
-    const struct of_tensor *tensors = context;
-
-    return compare_folded(tensors[a].name, tensors[b].name) < 0;
-}
-
-static bool has_upper_case(const struct of_header *header)
-{
-    for (uint64_t i = 0; i < header->tensor_count; i++) {
-        struct of_str name = header->tensors[i].name;
-
-        for (size_t at = 0; at < name.length; at++) {
-            if (name.data[at] >= 'A' && name.data[at] <= 'Z') {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-void of_st_warn_names(const struct of_header *header, struct of_report *report, const char *file)
-{
-    const struct of_tensor *tensors = header->tensors;
-    uint32_t *order;
-    uint64_t shown = 0;
-
-    if (!has_upper_case(header)) {
-        return;
-    }
-    order = indices_new(header->tensor_count);
-    if (order == NULL) {
-        return;
-    }
-    of_sort_indices(order, order + header->tensor_count, header->tensor_count, folded_less,
-                    tensors);
-    for (uint64_t i = 1; i < header->tensor_count && shown < OF_FINDINGS_SHOWN_MAX; i++) {
-        struct of_str a = tensors[order[i - 1]].name;
-        struct of_str b = tensors[order[i]].name;
-
-        if (compare_folded(a, b) == 0) {
-            shown++;
-            of_report_warning(report, "st-name-case", file,
-                              "names \"%s\" and \"%s\" differ only in case", of_str_escape(a).text,
-                              of_str_escape(b).text);
-        }
-    }
-    of_mem_free(order);
 }

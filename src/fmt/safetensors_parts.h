@@ -32,7 +32,11 @@ OF_NODISCARD onefold_status of_st_entry_parse(const struct of_json_member *membe
 OF_NODISCARD onefold_status of_st_order(const struct of_header *header, uint64_t data_bytes,
                                         onefold_error *err);
 
-/* Warns of names that differ only in case. A shortage of memory skips it. */
+/* 0, 1, 2 ... and as much scratch behind it, freed with of_mem_free; NULL without memory. */
+uint32_t *of_st_indices(uint64_t count);
+
+/* Warns of names that differ only in case or in how accents are composed. A shortage of memory
+ * skips it. */
 void of_st_warn_names(const struct of_header *header, struct of_report *report, const char *file);
 
 #endif

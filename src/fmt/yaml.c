@@ -60,23 +60,25 @@ static onefold_status no_memory(const struct build *build)
     return of_err_set(build->err, "memory", "%s: no memory for the document", build->label);
 }
 
-static onefold_status new_node(struct build *build, enum of_yaml_kind kind, struct of_mark mark,
-                               struct of_yaml_node **ret_node)
+/* NULL when there is no room; the error is set then. */
+static struct of_yaml_node *new_node(struct build *build, enum of_yaml_kind kind,
+                                     struct of_mark mark)
 {
     struct of_yaml_node *node;
 
     if (build->node_count >= OF_RECIPE_NODES_MAX) {
-        return refuse(build, "recipe-limit", mark, "more than 10,000 nodes, aliases included");
+        (void)refuse(build, "recipe-limit", mark, "more than 10,000 nodes, aliases included");
+        return NULL;
     }
     node = OF_ARENA_NEW(build->arena, struct of_yaml_node, 1);
     if (node == NULL) {
-        return no_memory(build);
+        (void)no_memory(build);
+        return NULL;
     }
     build->node_count++;
     node->kind = kind;
     node->mark = mark;
-    *ret_node = node;
-    return ONEFOLD_OK;
+    return node;
 }
 
 /* Makes room for one more entry; the arena keeps the old arrays, which doubling bounds. */
@@ -186,13 +188,16 @@ static onefold_status add_scalar(struct build *build, const yaml_event_t *event)
     const char *text = (const char *)event->data.scalar.value;
     size_t length = event->data.scalar.length;
     const yaml_char_t *tag = event->data.scalar.tag;
-    struct of_yaml_node *node = NULL;
+    struct of_yaml_node *node;
 
     OF_TRY(check_tag(build, tag, OF_YAML_SCALAR, mark));
     if (length > 0 && memchr(text, '\0', length) != NULL) {
         return refuse(build, "recipe-encoding", mark, "a NUL character");
     }
-    OF_TRY(new_node(build, OF_YAML_SCALAR, mark, &node));
+    node = new_node(build, OF_YAML_SCALAR, mark);
+    if (node == NULL) {
+        return build->err->status;
+    }
     node->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE ||
                    (tag != NULL && strcmp((const char *)tag, YAML_STR_TAG) == 0);
     node->text.length = length;
@@ -210,7 +215,7 @@ static onefold_status open_level(struct build *build, enum of_yaml_kind kind,
                                  const yaml_char_t *tag, const yaml_char_t *anchor,
                                  struct of_mark mark)
 {
-    struct of_yaml_node *node = NULL;
+    struct of_yaml_node *node;
 
     OF_TRY(check_tag(build, tag, kind, mark));
     if (build->depth == OF_RECIPE_DEPTH_MAX) {
@@ -220,7 +225,10 @@ static onefold_status open_level(struct build *build, enum of_yaml_kind kind,
         build->levels[build->depth - 1].key == NULL) {
         return refuse(build, "recipe-syntax", mark, "a key has to be a word");
     }
-    OF_TRY(new_node(build, kind, mark, &node));
+    node = new_node(build, kind, mark);
+    if (node == NULL) {
+        return build->err->status;
+    }
     OF_TRY(set_anchor(build, anchor, node));
     build->levels[build->depth++] = (struct level){.node = node};
     return ONEFOLD_OK;
@@ -284,7 +292,7 @@ static onefold_status merge_from(struct build *build, struct level *level,
 
     of_arena_init(&scratch, 0);
     for (uint32_t i = 0; status == ONEFOLD_OK && i < from->count; i++) {
-        if (!grow(build, level)) {
+        if (!grow(build, level) || node->keys == NULL) {
             status = no_memory(build);
             break;
         }
@@ -374,64 +382,69 @@ struct copying {
     uint32_t next; /* entry to copy next; keys and values in turn for a mapping */
 };
 
-static onefold_status copy_flat(struct build *build, const struct of_yaml_node *from,
-                                struct of_yaml_node **ret_copy)
+/* The node itself with room for its entries; NULL when there is no room, with the error set. */
+static struct of_yaml_node *copy_flat(struct build *build, const struct of_yaml_node *from)
 {
-    struct of_yaml_node *copy = NULL;
+    struct of_yaml_node *copy = new_node(build, from->kind, from->mark);
 
-    OF_TRY(new_node(build, from->kind, from->mark, &copy));
+    if (copy == NULL) {
+        return NULL;
+    }
     copy->quoted = from->quoted;
     copy->text = from->text;
     copy->count = from->count;
-    if (from->kind != OF_YAML_SCALAR && from->count > 0) {
-        copy->values = OF_ARENA_NEW(build->arena, struct of_yaml_node *, from->count);
-        if (from->kind == OF_YAML_MAPPING) {
-            copy->keys = OF_ARENA_NEW(build->arena, struct of_yaml_node *, from->count);
-        }
-        if (copy->values == NULL || (from->kind == OF_YAML_MAPPING && copy->keys == NULL)) {
-            return no_memory(build);
-        }
+    if (from->kind == OF_YAML_SCALAR || from->count == 0) {
+        return copy;
     }
-    *ret_copy = copy;
-    return ONEFOLD_OK;
+    copy->values = OF_ARENA_NEW(build->arena, struct of_yaml_node *, from->count);
+    if (from->kind == OF_YAML_MAPPING) {
+        copy->keys = OF_ARENA_NEW(build->arena, struct of_yaml_node *, from->count);
+    }
+    if (copy->values == NULL || (from->kind == OF_YAML_MAPPING && copy->keys == NULL)) {
+        (void)no_memory(build);
+        return NULL;
+    }
+    return copy;
 }
 
-static onefold_status copy_node(struct build *build, const struct of_yaml_node *from,
-                                struct of_mark mark, struct of_yaml_node **ret_copy)
+/* A copy of the whole; NULL with the error set. */
+static struct of_yaml_node *copy_node(struct build *build, const struct of_yaml_node *from,
+                                      struct of_mark mark)
 {
     struct copying stack[OF_RECIPE_DEPTH_MAX + 1];
     uint32_t depth = 1;
-    struct of_yaml_node *root = NULL;
+    struct of_yaml_node *root = copy_flat(build, from);
 
-    if (from->kind != OF_YAML_SCALAR && build->depth == OF_RECIPE_DEPTH_MAX) {
-        return refuse(build, "recipe-limit", mark, "nesting of more than 32 levels");
-    }
-    OF_TRY(copy_flat(build, from, &root));
     stack[0] = (struct copying){from, root, 0};
-    while (depth > 0) {
+    while (root != NULL && depth > 0) {
         struct copying *top = &stack[depth - 1];
-        struct of_yaml_node *copy = NULL;
         const struct of_yaml_node *value;
+        struct of_yaml_node *copy;
 
         if (top->from->kind == OF_YAML_SCALAR || top->next == top->from->count) {
             depth--;
             continue;
         }
         value = top->from->values[top->next];
-        if (top->from->kind == OF_YAML_MAPPING) {
-            OF_TRY(copy_flat(build, top->from->keys[top->next], &copy));
-            top->to->keys[top->next] = copy;
-        }
         if (value->kind != OF_YAML_SCALAR && build->depth + depth >= OF_RECIPE_DEPTH_MAX) {
-            return refuse(build, "recipe-limit", mark, "nesting of more than 32 levels");
+            (void)refuse(build, "recipe-limit", mark, "nesting of more than 32 levels");
+            return NULL;
         }
-        OF_TRY(copy_flat(build, value, &copy));
+        if (top->from->kind == OF_YAML_MAPPING) {
+            top->to->keys[top->next] = copy_flat(build, top->from->keys[top->next]);
+            if (top->to->keys[top->next] == NULL) {
+                return NULL;
+            }
+        }
+        copy = copy_flat(build, value);
+        if (copy == NULL) {
+            return NULL;
+        }
         top->to->values[top->next] = copy;
         top->next++;
         stack[depth++] = (struct copying){value, copy, 0};
     }
-    *ret_copy = root;
-    return ONEFOLD_OK;
+    return root;
 }
 
 static onefold_status add_alias(struct build *build, const yaml_event_t *event)
@@ -439,7 +452,7 @@ static onefold_status add_alias(struct build *build, const yaml_event_t *event)
     struct of_mark mark = mark_of(event->start_mark);
     const char *name = (const char *)event->data.alias.anchor;
     struct of_yaml_node *found = NULL;
-    struct of_yaml_node *copy = NULL;
+    struct of_yaml_node *copy;
 
     for (uint32_t i = build->anchor_count; i > 0 && found == NULL; i--) {
         if (of_str_is(build->anchors[i - 1].name, name)) {
@@ -454,8 +467,11 @@ static onefold_status add_alias(struct build *build, const yaml_event_t *event)
             return refuse(build, "recipe-alias", mark, "an alias inside its own anchor");
         }
     }
-    OF_TRY(copy_node(build, found, mark, &copy));
-    return place(build, copy);
+    if (found->kind != OF_YAML_SCALAR && build->depth == OF_RECIPE_DEPTH_MAX) {
+        return refuse(build, "recipe-limit", mark, "nesting of more than 32 levels");
+    }
+    copy = copy_node(build, found, mark);
+    return copy == NULL ? build->err->status : place(build, copy);
 }
 
 static onefold_status take_event(struct build *build, const yaml_event_t *event,

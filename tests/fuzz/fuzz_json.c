@@ -21,7 +21,7 @@ static onefold_status visit(void *context, const struct of_json_member *member, 
     (void)err;
     of_assert(member->text.length > 0);
     of_assert(of_str_is_utf8(member->key));
-    if (of_json_check(member->text, "json-syntax", &ignored) != ONEFOLD_OK) {
+    if (of_json_check(member->text, "index-json", &ignored) != ONEFOLD_OK) {
         seen->all_strict = false;
         return ONEFOLD_OK;
     }
@@ -30,17 +30,17 @@ static onefold_status visit(void *context, const struct of_json_member *member, 
         struct of_str again;
         struct of_text more = {0};
 
-        of_assert(of_json_decode_string(member->text, "json-syntax", &scratch, &text, &ignored) ==
+        of_assert(of_json_decode_string(member->text, "index-json", &scratch, &text, &ignored) ==
                   ONEFOLD_OK);
         of_json_add_str(&writer, text);
         of_assert(!writer.text.failed);
         of_assert(of_json_decode_string((struct of_str){writer.text.data, writer.text.length},
-                                        "json-syntax", &more, &again, &ignored) == ONEFOLD_OK);
+                                        "index-json", &more, &again, &ignored) == ONEFOLD_OK);
         of_assert(of_str_equal(text, again));
         of_text_finish(&more);
         of_text_finish(&writer.text);
     }
-    if (of_json_decode_u63(member->text, "json-syntax", "json-type", &value, &ignored) ==
+    if (of_json_decode_u63(member->text, "index-json", "index-top", &value, &ignored) ==
         ONEFOLD_OK) {
         of_assert(of_json_is_number(member->text) && value <= INT64_MAX);
     }
@@ -53,12 +53,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct of_str text = {(const char *)data, size};
     struct seen seen = {.all_strict = true};
     const struct of_json_walk walk = {
-        .id_syntax = "json-syntax", .id_top = "json-type", .member = visit, .context = &seen};
+        .id_syntax = "index-json", .id_top = "index-top", .member = visit, .context = &seen};
     struct of_json *value = NULL;
     onefold_error err;
     bool parses;
 
-    parses = of_json_parse(text, "json-syntax", &value, &err) == ONEFOLD_OK;
+    parses = of_json_parse(text, "index-json", &value, &err) == ONEFOLD_OK;
     if (parses && of_json_kind(value) == OF_JSON_OBJECT) {
         of_assert(of_json_walk(text, &walk, &err) == ONEFOLD_OK);
         of_assert(seen.all_strict);

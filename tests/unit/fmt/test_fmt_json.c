@@ -308,7 +308,7 @@ static void test_parse(void **state)
 
     (void)state;
     assert_int_equal(of_json_parse(OF_STR("{\"z\":\"x\\u00e4\",\"l\":[1,2.5,true,null],\"a\":{}}"),
-                                   "json-syntax", &root, &err),
+                                   "index-json", &root, &err),
                      ONEFOLD_OK);
     assert_int_equal(of_json_kind(root), OF_JSON_OBJECT);
     assert_int_equal(of_json_size(root), 3);

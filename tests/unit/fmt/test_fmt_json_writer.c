@@ -139,7 +139,7 @@ static void test_round_trip(void **state)
     }
     of_json_add_str(&writer, (struct of_str){every, length});
     assert_int_equal(of_json_decode_string((struct of_str){writer.text.data, writer.text.length},
-                                           "json-syntax", &scratch, &got, &err),
+                                           "index-json", &scratch, &got, &err),
                      ONEFOLD_OK);
     assert_int_equal(got.length, length);
     assert_memory_equal(got.data, every, length);
