@@ -79,9 +79,8 @@ static void submit(struct of_io *io, struct of_io_req *req)
 /* Does the attempt fail by order? */
 static bool fails_now(void)
 {
-    return current.fail_at != 0 &&
-           (attempt_count == current.fail_at ||
-            (current.fail_ever_after && attempt_count > current.fail_at));
+    return current.fail_at != 0 && (attempt_count == current.fail_at ||
+                                    (current.fail_ever_after && attempt_count > current.fail_at));
 }
 
 static void attempt(struct state *state, struct of_io_req *req)

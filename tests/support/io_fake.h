@@ -19,8 +19,8 @@ struct io_fake_settings {
     uint32_t retry_percent; /* an attempt ends with EINTR or EAGAIN */
     uint64_t fail_at;       /* the n-th attempt of the run (1 = the first) fails; 0 = none */
     int fail_errno;
-    bool fail_ever_after;   /* and all after it */
-    bool fail_as_end;       /* instead of an errno it moves nothing, as at the end of a file */
+    bool fail_ever_after; /* and all after it */
+    bool fail_as_end;     /* instead of an errno it moves nothing, as at the end of a file */
 };
 
 extern const struct of_io_backend io_fake_backend;
