@@ -34,8 +34,8 @@ typedef struct onefold_sums {
  * and ahead where that pays. NULL or "-" is standard input. Any thread. */
 onefold_status onefold_sum_file(const char *path, uint32_t kinds, const onefold_cancel *cancel,
                                 onefold_sums *ret_sums, onefold_error *err);
-/* The same for an open descriptor of any kind (a pipe, a device), from where it stands to its end. It
- * stays open. Any thread. */
+/* The same for an open descriptor of any kind (a pipe, a device), from where it stands to its end.
+ * It stays open. Any thread. */
 onefold_status onefold_sum_fd(int fd, uint32_t kinds, const onefold_cancel *cancel,
                               onefold_sums *ret_sums, onefold_error *err);
 
@@ -51,7 +51,7 @@ typedef struct onefold_verify_options {
     onefold_progress_fn *progress;
     void *progress_context;
     const onefold_cancel *cancel;
-    const char *cpu;           /* cap of the instruction set: "scalar", "avx2", "neon"; NULL = none */
+    const char *cpu; /* cap of the instruction set: "scalar", "avx2", "neon"; NULL = none */
     uint64_t reserved[8];
 } onefold_verify_options;
 

@@ -48,8 +48,8 @@ uint32_t onefold_dtype_bits(onefold_dtype dtype);
  * are only copied. Any thread. */
 int onefold_dtype_is_numeric(onefold_dtype dtype);
 
-/* Type by its name in recipes: "bfloat16", "float16", "float32", also with "torch." in front. Returns
- * 1 and fills *ret_dtype, or 0 for any other word. Any thread. */
+/* Type by its name in recipes: "bfloat16", "float16", "float32", also with "torch." in front.
+ * Returns 1 and fills *ret_dtype, or 0 for any other word. Any thread. */
 int onefold_dtype_parse(const char *name, onefold_dtype *ret_dtype);
 
 #pragma GCC visibility pop

@@ -2,8 +2,8 @@
 /*
  * Recipes, methods, plans, runs.
  *
- * parse a recipe -> build a plan (reads headers only) -> run it. One object belongs to one thread at
- * a time; different objects may be used in parallel.
+ * parse a recipe -> build a plan (reads headers only) -> run it. One object belongs to one thread
+ * at a time; different objects may be used in parallel.
  */
 #ifndef ONEFOLD_MERGE_H
 #define ONEFOLD_MERGE_H
@@ -23,26 +23,27 @@ extern "C" {
 
 typedef struct onefold_recipe onefold_recipe;
 
-/* Parses `length` bytes of YAML (or JSON). `label` names the text in messages. Every finding goes to
- * `notice` (may be NULL); the error counts them. The caller frees. */
+/* Parses `length` bytes of YAML (or JSON). `label` names the text in messages. Every finding goes
+ * to `notice` (may be NULL); the error counts them. The caller frees. */
 onefold_status onefold_recipe_parse(const char *text, uint64_t length, const char *label,
                                     onefold_notice_fn *notice, void *notice_context,
                                     onefold_recipe **ret_recipe, onefold_error *err);
 /* The same from a regular file of at most 1 MiB. */
-onefold_status onefold_recipe_load(const char *path, onefold_notice_fn *notice, void *notice_context,
-                                   onefold_recipe **ret_recipe, onefold_error *err);
+onefold_status onefold_recipe_load(const char *path, onefold_notice_fn *notice,
+                                   void *notice_context, onefold_recipe **ret_recipe,
+                                   onefold_error *err);
 void onefold_recipe_free(onefold_recipe *recipe); /* NULL is fine */
 
 /* ---- Methods ---- */
 
 typedef struct onefold_param_info {
     const char *name;
-    const char *kind;    /* "number", "integer", "boolean", "word" */
+    const char *kind; /* "number", "integer", "boolean", "word" */
     int per_input;
     int required;
-    int is_fact;         /* stands on the entry of `models`, not under `parameters` */
+    int is_fact; /* stands on the entry of `models`, not under `parameters` */
     int has_standard;
-    double standard;     /* default */
+    double standard; /* default */
     double min;
     double max;
     const char *help;
@@ -58,7 +59,7 @@ typedef struct onefold_method_info {
     uint32_t input_count_min;
     uint32_t input_count_max;
     uint32_t param_count;
-    int takes_lambda;      /* lambda, or beta, multiplies the result of the rule */
+    int takes_lambda; /* lambda, or beta, multiplies the result of the rule */
 } onefold_method_info;
 
 uint64_t onefold_method_count(void);
@@ -75,23 +76,24 @@ enum { ONEFOLD_DIRECT_AUTO = 0, ONEFOLD_DIRECT_ON = 1, ONEFOLD_DIRECT_OFF = 2 };
 enum { ONEFOLD_NONFINITE_FAIL = 0, ONEFOLD_NONFINITE_KEEP = 1 };
 
 typedef struct onefold_plan_options {
-    uint64_t memory_bytes;    /* hard bound for the process; 0 = 256 MiB, less where a cgroup says so */
+    uint64_t
+        memory_bytes; /* hard bound for the process; 0 = 256 MiB, less where a cgroup says so */
     uint32_t worker_count;    /* 0 = usable CPUs less one */
     const char *io;           /* "uring", "threads", "mmap"; NULL = uring, else threads */
     int direct;               /* ONEFOLD_DIRECT_* */
     uint64_t out_shard_bytes; /* 0 = one file; default 5e9 */
     int out_dtype_given;      /* override the recipe's out_dtype */
     onefold_dtype out_dtype;
-    int dtype_given;          /* override the recipe's dtype */
+    int dtype_given; /* override the recipe's dtype */
     onefold_dtype dtype;
     int tensor_union;
     int tensor_intersection;
-    int nonfinite;            /* ONEFOLD_NONFINITE_* */
-    int copy_tokenizer;       /* default 1 */
-    int write_model_card;     /* default 1 */
-    uint32_t sums;            /* mask of ONEFOLD_SUM_*; default both */
+    int nonfinite;        /* ONEFOLD_NONFINITE_* */
+    int copy_tokenizer;   /* default 1 */
+    int write_model_card; /* default 1 */
+    uint32_t sums;        /* mask of ONEFOLD_SUM_*; default both */
     int no_symlinks;
-    const char *hf_cache;     /* NULL = environment */
+    const char *hf_cache; /* NULL = environment */
     onefold_notice_fn *notice;
     void *notice_context;
     uint64_t reserved[8];
@@ -102,10 +104,10 @@ typedef struct onefold_plan_info {
     uint64_t write_bytes;
     uint64_t tensor_count;
     uint64_t shard_count;
-    uint64_t memory_bytes;    /* the bound in force */
-    uint32_t input_count;     /* without the base */
+    uint64_t memory_bytes; /* the bound in force */
+    uint32_t input_count;  /* without the base */
     uint32_t worker_count;
-    char hash[65];            /* SHA-256 of what is decided, in hex */
+    char hash[65]; /* SHA-256 of what is decided, in hex */
 } onefold_plan_info;
 
 void onefold_plan_options_init(onefold_plan_options *options);
@@ -127,9 +129,9 @@ typedef struct onefold_progress {
     uint64_t done_bytes;
     uint64_t total_bytes;
     uint64_t elapsed_ns;
-    uint32_t pass;            /* from 1 */
+    uint32_t pass; /* from 1 */
     uint32_t pass_count;
-    const char *waiting_for;  /* a file nothing came from for 30 s, or NULL */
+    const char *waiting_for; /* a file nothing came from for 30 s, or NULL */
 } onefold_progress;
 typedef void onefold_progress_fn(void *context, const onefold_progress *progress);
 
@@ -141,14 +143,14 @@ typedef struct onefold_cancel {
 void onefold_cancel_request(onefold_cancel *cancel, int signal_number);
 
 typedef struct onefold_run_options {
-    int force;                 /* replace an existing output */
-    int restart;               /* discard a staging folder of another plan */
+    int force;   /* replace an existing output */
+    int restart; /* discard a staging folder of another plan */
     onefold_notice_fn *notice;
     void *notice_context;
     onefold_progress_fn *progress;
     void *progress_context;
     const onefold_cancel *cancel;
-    const char *cpu;           /* cap of the instruction set: "scalar", "avx2", "neon"; NULL = none */
+    const char *cpu; /* cap of the instruction set: "scalar", "avx2", "neon"; NULL = none */
     uint64_t reserved[8];
 } onefold_run_options;
 
@@ -156,11 +158,11 @@ typedef struct onefold_run_stats {
     uint64_t read_bytes;
     uint64_t written_bytes;
     uint64_t wall_ns;
-    uint64_t io_wait_ns;       /* the control thread had nothing to do but wait for the disk */
-    uint64_t worker_idle_ns;   /* summed over workers */
+    uint64_t io_wait_ns;     /* the control thread had nothing to do but wait for the disk */
+    uint64_t worker_idle_ns; /* summed over workers */
     uint64_t hash_busy_ns;
     uint64_t peak_memory_bytes;
-    double cpu_seconds;        /* user and system, of the whole process */
+    double cpu_seconds; /* user and system, of the whole process */
     uint64_t tensor_count;
     int direct_in;
     int direct_out;
@@ -169,15 +171,15 @@ typedef struct onefold_run_stats {
     char cpu[16];
     char checkpoint_digest[33]; /* tree digest of the output, hex */
     char plan_hash[65];
-    char signing_root[65];     /* OpenSSF model signing root, hex; empty without SHA-256 sums */
+    char signing_root[65]; /* OpenSSF model signing root, hex; empty without SHA-256 sums */
 } onefold_run_stats;
 
 void onefold_run_options_init(onefold_run_options *options);
 /* Would the run start? Looks at the target, writes nothing. */
 onefold_status onefold_run_check(const onefold_plan *plan, const char *output_path,
                                  const onefold_run_options *options, onefold_error *err);
-/* Carries out the plan: the folder `output_path` appears complete, or not at all. Blocks; uses threads
- * of its own. `ret_stats` may be NULL. */
+/* Carries out the plan: the folder `output_path` appears complete, or not at all. Blocks; uses
+ * threads of its own. `ret_stats` may be NULL. */
 onefold_status onefold_run(const onefold_plan *plan, const char *output_path,
                            const onefold_run_options *options, onefold_run_stats *ret_stats,
                            onefold_error *err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * onefold: folds many model checkpoints into one, in one streaming pass, in a fixed amount of memory,
- * with the same output bytes on every machine and digests that prove it.
+ * onefold: folds many model checkpoints into one, in one streaming pass, in a fixed amount of
+ * memory, with the same output bytes on every machine and digests that prove it.
  *
  *     onefold_recipe *recipe = NULL;
  *     onefold_plan *plan = NULL;
@@ -15,8 +15,9 @@
  *     onefold_plan_free(plan);
  *     onefold_recipe_free(recipe);
  *
- * The library prints nothing and never exits, except that a broken invariant of its own aborts with a
- * line on standard error. Text is UTF-8. Structs of options are filled by their _init function first.
+ * The library prints nothing and never exits, except that a broken invariant of its own aborts with
+ * a line on standard error. Text is UTF-8. Structs of options are filled by their _init function
+ * first.
  */
 #ifndef ONEFOLD_ONEFOLD_H
 #define ONEFOLD_ONEFOLD_H

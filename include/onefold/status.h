@@ -3,7 +3,8 @@
  * Status codes, the error value, and notices.
  *
  * Every function that can fail returns an onefold_status and takes a pointer to an onefold_error as
- * its last parameter (NULL is allowed in public calls). The error is a plain value: nothing to free.
+ * its last parameter (NULL is allowed in public calls). The error is a plain value: nothing to
+ * free.
  */
 #ifndef ONEFOLD_STATUS_H
 #define ONEFOLD_STATUS_H
@@ -16,7 +17,8 @@ extern "C" {
 
 #pragma GCC visibility push(default)
 
-/* The numbers are pinned: they are never reused or changed. The comment is the exit code of tools. */
+/* The numbers are pinned: they are never reused or changed. The comment is the exit code of tools.
+ */
 typedef enum onefold_status {
     ONEFOLD_OK = 0,             /* 0: done, durable, and checked as asked */
     ONEFOLD_E_DIFFERS = 1,      /* 1: the answer is no: damage found, things differ */
@@ -81,8 +83,9 @@ const char *onefold_status_name(onefold_status status);
 /* "none", "keep", "drop", "ready", "done", "same". Never NULL. Any thread. */
 const char *onefold_state_name(onefold_state state);
 
-/* Every error and notice id of the library, for manuals and tests. `index` from 0; returns NULL past
- * the end. *ret_status may be NULL; a notice that is never an error has ONEFOLD_OK. Any thread. */
+/* Every error and notice id of the library, for manuals and tests. `index` from 0; returns NULL
+ * past the end. *ret_status may be NULL; a notice that is never an error has ONEFOLD_OK. Any
+ * thread. */
 const char *onefold_error_id_at(uint64_t index, onefold_status *ret_status);
 
 #pragma GCC visibility pop

@@ -15,8 +15,9 @@ typedef struct onefold_shown {
     char text[224];
 } onefold_shown;
 
-/* Text of unknown origin (a path, a tensor name) as messages show it: control characters, bytes that
- * are not UTF-8 and bidirectional controls are escaped, and what is long is cut. Any thread. */
+/* Text of unknown origin (a path, a tensor name) as messages show it: control characters, bytes
+ * that are not UTF-8 and bidirectional controls are escaped, and what is long is cut. Any thread.
+ */
 onefold_shown onefold_text_show(const char *text, uint64_t length);
 
 /* The candidate nearest to `word`, or NULL when none is near enough to be meant. NULL entries are

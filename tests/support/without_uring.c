@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs a program in which io_uring_setup is refused, as many containers do: without_uring CMD ... */
+/* Runs a program in which io_uring_setup is refused, as many containers do: without_uring CMD ...
+ */
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
