@@ -322,9 +322,10 @@ static void add_row(struct page *page, uint32_t index, bool all)
     }
     if (plan->has_row_lambda && !isnan(row->lambda)) {
         of_text_add(&page->text, OF_STR("; lambda "));
-        of_text_add_double(&page->text, row->lambda);
+        of_text_print(&page->text, "%.12g", row->lambda);
+        /* One of the two is computed from the other; its last bits mean nothing to a reader. */
         of_text_add(&page->text, OF_STR(", beta "));
-        of_text_add_double(&page->text, row->beta);
+        of_text_print(&page->text, "%.12g", row->beta);
     }
     of_text_add_char(&page->text, '\n');
     flush(page);
