@@ -399,7 +399,9 @@ void of_text_print(struct of_text *text, const char *format, ...)
     va_end(args);
 }
 
-void of_text_add_double(struct of_text *text, double value)
+/* The fewest digits that read back as the same number, of double or float width, and at most so
+ * many. */
+static void add_shortest(struct of_text *text, double value, int precision_max, bool as_float)
 {
     char digits[40];
     locale_t before = enter_c_locale();
@@ -408,15 +410,33 @@ void of_text_add_double(struct of_text *text, double value)
     if (fabs(value) < 1e15 && value == trunc(value)) {
         (void)snprintf(digits, sizeof(digits), "%.0f", value);
     } else {
-        for (int precision = 1; precision <= 17; precision++) {
+        for (int precision = 1; precision <= precision_max; precision++) {
+            double back;
+
             (void)snprintf(digits, sizeof(digits), "%.*g", precision, value);
-            if (strtod(digits, NULL) == value) {
+            back = strtod(digits, NULL);
+            if (as_float ? (float)back == (float)value : back == value) {
                 break;
             }
         }
     }
     (void)uselocale(before);
     of_text_add(text, of_str_from(digits));
+}
+
+void of_text_add_double(struct of_text *text, double value)
+{
+    add_shortest(text, value, 17, false);
+}
+
+void of_text_add_float(struct of_text *text, float value)
+{
+    add_shortest(text, (double)value, 9, true);
+}
+
+void of_text_add_rounded(struct of_text *text, double value)
+{
+    add_shortest(text, value, 12, false);
 }
 
 void of_text_finish(struct of_text *text)

@@ -72,6 +72,10 @@ void of_text_add_char(struct of_text *text, char c);
 void of_text_print(struct of_text *text, const char *format, ...) OF_PRINTF(2, 3);
 /* Adds the shortest decimal form that reads back as the same double; "0.4", "1e-05", "-3". */
 void of_text_add_double(struct of_text *text, double value);
+/* The same for a float: 0.4, not 0.400000006. */
+void of_text_add_float(struct of_text *text, float value);
+/* At most 12 digits, for people: the last bits of a computed number mean nothing to a reader. */
+void of_text_add_rounded(struct of_text *text, double value);
 void of_text_finish(struct of_text *text);
 
 #endif

@@ -37,21 +37,6 @@ static void add_size(struct of_text *text, uint64_t bytes)
     of_text_print(text, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
 }
 
-/* The shortest decimals that read back as the same float: 0.4, not 0.400000006. */
-static void add_float(struct of_text *text, float value)
-{
-    char shown[32] = "";
-    bool same = false;
-
-    for (int digits = 6; digits <= 9 && !same; digits++) {
-        double back = 0.0;
-
-        (void)snprintf(shown, sizeof(shown), "%.*g", digits, (double)value);
-        same = of_str_to_double(of_str_from(shown), &back) && (float)back == value;
-    }
-    of_text_add(text, of_str_from(shown));
-}
-
 /* ---- Inputs ---- */
 
 /* Types of a checkpoint, most bytes first would need sorting; the order of the types is enough. */
@@ -307,25 +292,24 @@ static void add_row(struct page *page, uint32_t index, bool all)
     for (uint32_t i = 0; i < shown; i++) {
         of_text_print(&page->text, "%s%s ", i > 0 ? ", " : " ",
                       of_str_escape(of_str_from(plan->inputs[i].label)).text);
-        add_float(&page->text, row->coefs[i]);
+        of_text_add_float(&page->text, row->coefs[i]);
     }
     if (shown < plan->input_count) {
         of_text_print(&page->text, ", %u more", plan->input_count - shown);
     }
     if (row->has_divisor) {
         of_text_add(&page->text, OF_STR("; divided by "));
-        add_float(&page->text, row->divisor);
+        of_text_add_float(&page->text, row->divisor);
     }
     if (row->has_factor && !plan->has_row_lambda) {
         of_text_add(&page->text, OF_STR("; times "));
-        add_float(&page->text, row->factor);
+        of_text_add_float(&page->text, row->factor);
     }
     if (plan->has_row_lambda && !isnan(row->lambda)) {
         of_text_add(&page->text, OF_STR("; lambda "));
-        of_text_print(&page->text, "%.12g", row->lambda);
-        /* One of the two is computed from the other; its last bits mean nothing to a reader. */
+        of_text_add_rounded(&page->text, row->lambda);
         of_text_add(&page->text, OF_STR(", beta "));
-        of_text_print(&page->text, "%.12g", row->beta);
+        of_text_add_rounded(&page->text, row->beta);
     }
     of_text_add_char(&page->text, '\n');
     flush(page);

@@ -206,6 +206,22 @@ static void expect_text(double value, const char *expected)
     of_text_finish(&text);
 }
 
+static void test_add_shorter(void **state)
+{
+    struct of_text text = {0};
+
+    (void)state;
+    of_text_add_float(&text, 0.4f);
+    of_text_add_char(&text, ' ');
+    of_text_add_float(&text, 16777216.0f);
+    of_text_add_char(&text, ' ');
+    of_text_add_rounded(&text, 3 * 0.4);
+    of_text_add_char(&text, ' ');
+    of_text_add_rounded(&text, 1.0 / 3.0);
+    assert_string_equal(text.data, "0.4 16777216 1.2 0.333333333333");
+    of_text_finish(&text);
+}
+
 static void test_add_double(void **state)
 {
     static const double values[] = {0.1,    1.0 / 3.0, 1e-300,        DBL_MAX, DBL_MIN,
@@ -299,6 +315,7 @@ int main(void)
         cmocka_unit_test(test_to_double),
         cmocka_unit_test(test_to_u64),
         cmocka_unit_test(test_add_double),
+        cmocka_unit_test(test_add_shorter),
         cmocka_unit_test(test_numbers_in_another_locale),
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_text_without_memory),
