@@ -118,7 +118,7 @@ static void json_is_one_canonical_object(void **state)
     assert_int_equal(output.text[output.length - 1], '\n');
     assert_null(strstr(output.text, "\": "));
     assert_int_equal(
-        of_json_parse((struct of_str){output.text, output.length - 1}, "json-syntax", &value, &err),
+        of_json_parse((struct of_str){output.text, output.length - 1}, "manifest-json", &value, &err),
         ONEFOLD_OK);
     for (uint64_t i = 0; of_json_member_at(value, i, &key) != NULL; i++) {
         assert_true(of_str_compare(last, key) < 0);
