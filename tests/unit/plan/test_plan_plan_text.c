@@ -117,9 +117,9 @@ static void json_is_one_canonical_object(void **state)
     print(OF_PLAN_JSON, &output);
     assert_int_equal(output.text[output.length - 1], '\n');
     assert_null(strstr(output.text, "\": "));
-    assert_int_equal(
-        of_json_parse((struct of_str){output.text, output.length - 1}, "manifest-json", &value, &err),
-        ONEFOLD_OK);
+    assert_int_equal(of_json_parse((struct of_str){output.text, output.length - 1}, "manifest-json",
+                                   &value, &err),
+                     ONEFOLD_OK);
     for (uint64_t i = 0; of_json_member_at(value, i, &key) != NULL; i++) {
         assert_true(of_str_compare(last, key) < 0);
         last = key;
