@@ -86,6 +86,8 @@ struct of_row {
     float divisor;
     bool has_factor; /* multiply v before adding the base (plain frame: before storing) */
     float factor;
+    bool is_alone; /* one tensor, nothing is summed: the sum starts at -0, and zeros keep their sign
+                    */
     double lambda; /* for print: sum form; NAN where the method has none */
     double beta;   /* mean form */
 };

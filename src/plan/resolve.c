@@ -32,8 +32,10 @@ struct row_head {
     float factor;
     uint32_t has_divisor;
     uint32_t has_factor;
+    uint32_t is_alone;
+    uint32_t unused;
 };
-_Static_assert(sizeof(struct row_head) == 32, "a row's bytes are its values");
+_Static_assert(sizeof(struct row_head) == 40, "a row's bytes are its values");
 
 struct resolve {
     struct of_build *build;
@@ -252,7 +254,8 @@ static void write_blob(struct resolve *resolve, const struct of_linear *linear,
     struct row_head head = {.lambda = takes_lambda ? factor->lambda : NO_NUMBER,
                             .beta = takes_lambda ? factor->beta : NO_NUMBER,
                             .has_divisor = linear->has_divisor,
-                            .has_factor = takes_lambda || linear->has_factor};
+                            .has_factor = takes_lambda || linear->has_factor,
+                            .is_alone = resolve->build->method->class == OF_CLASS_COPY};
 
     head.divisor = linear->has_divisor ? (float)linear->divisor : 0.0F;
     if (head.has_factor != 0) {
@@ -444,7 +447,8 @@ static bool stays_copy(const struct resolve *resolve, uint32_t step, const struc
            variant->layout->dtypes[step] == build->plan->tensors[step].dtype;
 }
 
-/* scale * x has the sign of its operands also where it is zero; 0 + scale * x would lose it. */
+/* scale * x has the sign of its operands also where it is zero; 0 + scale * x would lose it. The
+ * sum of the one input starts at -0 (is_alone), so that it is x to the bit. */
 static void scale_at_the_end(struct of_linear *linear, uint32_t source)
 {
     linear->has_factor = true;
@@ -488,11 +492,11 @@ static onefold_status resolve_step(struct resolve *resolve, uint32_t index, onef
     return ONEFOLD_OK;
 }
 
-/* The base alone, in another type: base + 1 * 0. */
+/* The base alone, in another type: base + 1 * -0. */
 static onefold_status resolve_base_only(struct resolve *resolve, struct of_step *step,
                                         onefold_error *err)
 {
-    const struct row_head head = {.lambda = NO_NUMBER, .beta = NO_NUMBER};
+    const struct row_head head = {.lambda = NO_NUMBER, .beta = NO_NUMBER, .is_alone = true};
 
     memset(resolve->blob, 0, resolve->blob_bytes);
     memcpy(resolve->blob, &head, sizeof(head));
@@ -539,6 +543,7 @@ static onefold_status publish(struct resolve *resolve, onefold_error *err)
             .divisor = head.divisor,
             .has_factor = head.has_factor != 0,
             .factor = head.factor,
+            .is_alone = head.is_alone != 0,
             .lambda = head.lambda,
             .beta = head.beta};
     }

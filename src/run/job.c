@@ -240,6 +240,16 @@ static void finish_block(const struct view *view, uint64_t at, float *acc, size_
     }
 }
 
+/* -0 + x is x for every x; +0 + x is not where x is -0. */
+static void start_sum(const struct view *view, float *acc, size_t count)
+{
+    const float start = view->row->is_alone ? -0.0F : 0.0F;
+
+    for (size_t i = 0; i < count; i++) {
+        acc[i] = start;
+    }
+}
+
 static void merge_block(const struct view *view, uint64_t at, size_t count)
 {
     const struct of_slot *slot = view->slot;
@@ -250,7 +260,7 @@ static void merge_block(const struct view *view, uint64_t at, size_t count)
 
     of_assert(plane != NULL || (slot->is_first_round && slot->is_last_round));
     if (slot->is_first_round) {
-        memset(acc, 0, count * sizeof(float));
+        start_sum(view, acc, count);
     } else if (!in_place) {
         memcpy(acc, plane, count * sizeof(float));
     }
