@@ -608,18 +608,16 @@ static uint64_t parse_size(const char *flag, const char *text)
                  {"MiB", UINT64_C(1024) * 1024},
                  {"GiB", UINT64_C(1024) * 1024 * 1024},
                  {"TiB", UINT64_C(1024) * 1024 * 1024 * 1024}};
+    const size_t digits = strspn(text, "0123456789.");
     char *end = NULL;
-    unsigned long long number;
+    const double number = strtod(text, &end);
 
-    errno = 0;
-    number = strtoull(text, &end, 10);
-    if (errno == 0 && end != text && text[0] >= '0' && text[0] <= '9') {
+    if (digits > 0 && end == text + digits) {
         for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-            uint64_t size;
+            const double size = number * (double)units[i].factor;
 
-            if (strcmp(end, units[i].unit) == 0 &&
-                !__builtin_mul_overflow((uint64_t)number, units[i].factor, &size)) {
-                return size;
+            if (strcmp(end, units[i].unit) == 0 && size < 0x1p60) {
+                return (uint64_t)size;
             }
         }
     }

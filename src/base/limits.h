@@ -40,6 +40,8 @@ enum { OF_JSON_DEPTH_MAX = 2048 };
 enum { OF_ST_DATA_ALIGN = 4096 };
 /* Tensors of one checkpoint; keeps every index in 32 bits. */
 enum { OF_TENSORS_MAX = 100000000 };
+/* No single header can pass that, so nothing counts there: an entry has more than one byte. */
+_Static_assert(OF_ST_HEADER_BYTES_MAX <= OF_TENSORS_MAX, "a header names no more tensors");
 
 /* --- Sharded checkpoints --- */
 

@@ -224,9 +224,6 @@ static onefold_status add_tensor(struct parse *parse, struct of_str name,
     const struct of_tensor *before = piece != NULL ? &piece->tensors[piece->count - 1] : NULL;
     struct of_tensor *tensor;
 
-    if (parse->tensor_count >= OF_TENSORS_MAX) {
-        return of_err_set(err, "st-limit", "the header names more than %d tensors", OF_TENSORS_MAX);
-    }
     tensor = new_tensor(parse);
     if (tensor == NULL) {
         return no_room(parse, err);

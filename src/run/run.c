@@ -160,6 +160,12 @@ static onefold_status start_threads(struct of_run *run, onefold_error *err)
                                                  .scratch_bytes = scratch_bytes(how)};
 
     run->job = (struct of_job_context){.plan = run->plan, .kern = &run->kern, .io = &run->io};
+    /* The workers last: where threads are few, it is they of whom fewer will do. */
+    if (run->plan->sums != 0) {
+        OF_TRY(of_hasher_start(&run->hasher, &run->io, how->slot_count, err));
+    }
+    OF_TRY(of_ticker_start(&run->ticker, &run->io,
+                           run->options->progress != NULL || run->options->cancel != NULL, err));
     OF_TRY(of_crew_init(&run->crew, &crew_options, err));
     run->has_crew = true;
     if (run->crew.thread_count < how->worker_count) {
@@ -167,11 +173,7 @@ static onefold_status start_threads(struct of_run *run, onefold_error *err)
                        "%u of %u worker threads could be had", run->crew.thread_count,
                        how->worker_count);
     }
-    if (run->plan->sums != 0) {
-        OF_TRY(of_hasher_start(&run->hasher, &run->io, how->slot_count, err));
-    }
-    return of_ticker_start(&run->ticker, &run->io,
-                           run->options->progress != NULL || run->options->cancel != NULL, err);
+    return ONEFOLD_OK;
 }
 
 static onefold_status start(struct of_run *run, onefold_error *err)

@@ -206,8 +206,10 @@ static enum attempt try_open(struct of_stage *stage, bool late, bool *ret_stale,
         *ret_stale = true;
     }
     of_err_clear(err);
-    if (of_file_open_folder(target->parent_fd, target->stage_name, &stage->folder_fd, err) !=
-        ONEFOLD_OK) {
+    /* Never through a link: what it leads to would be emptied. */
+    if (of_file_is_link(target->parent_fd, target->stage_name) ||
+        of_file_open_folder(target->parent_fd, target->stage_name, &stage->folder_fd, err) !=
+            ONEFOLD_OK) {
         if (err->sys_errno == ENOENT) {
             return ATTEMPT_AGAIN;
         }

@@ -197,8 +197,12 @@ onefold_status of_target_check(const struct of_target *target, const struct of_p
     for (uint32_t i = 0; i < input_count_all(plan); i++) {
         OF_TRY(check_input(target, exists ? &seen : NULL, plan->inputs[i].checkpoint, err));
     }
-    if (exists && kind != OF_FILE_FOLDER) {
-        of_err_set(err, "target-exists", "%s: exists and is not a folder",
+    /* A link cannot be exchanged for what it leads to, and may lead nowhere. */
+    if (of_file_is_link(target->parent_fd, target->name)) {
+        of_err_set(err, "target-kind", "%s: is a symbolic link",
+                   of_str_escape(of_str_from(target->path)).text);
+    } else if (exists && kind != OF_FILE_FOLDER) {
+        of_err_set(err, "target-kind", "%s: exists and is not a folder",
                    of_str_escape(of_str_from(target->path)).text);
     } else if (exists && !force) {
         of_err_set(err, "target-exists", "%s: exists already",

@@ -67,7 +67,9 @@ void of_verify_sum_up(struct of_verify_state *state)
 onefold_status of_verify_take(struct of_verify_state *state, const char *file,
                               const onefold_error *found, onefold_error *err)
 {
+    /* What says nothing about the data is no finding: no memory, or direct I/O that is not there. */
     switch (found->status) {
+    case ONEFOLD_E_ARGUMENT:
     case ONEFOLD_E_MEMORY:
     case ONEFOLD_E_IO:
     case ONEFOLD_E_CANCELLED:
@@ -76,7 +78,6 @@ onefold_status of_verify_take(struct of_verify_state *state, const char *file,
         return of_err_prefix(err, "%s", file);
     case ONEFOLD_OK:
     case ONEFOLD_E_DIFFERS:
-    case ONEFOLD_E_ARGUMENT:
     case ONEFOLD_E_RECIPE:
     case ONEFOLD_E_EXISTS:
     case ONEFOLD_E_MISSING:

@@ -168,6 +168,13 @@ bool of_file_probe(int folder, const char *name, enum of_file_kind *ret_kind,
     return true;
 }
 
+bool of_file_is_link(int folder, const char *name)
+{
+    struct stat seen;
+
+    return fstatat(folder, name, &seen, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(seen.st_mode);
+}
+
 onefold_status of_file_identity(int fd, struct of_identity *ret_identity, onefold_error *err)
 {
     struct stat seen;

@@ -46,6 +46,8 @@ OF_NODISCARD onefold_status of_file_open_read(int folder, const char *name, uint
  */
 OF_NODISCARD bool of_file_probe(int folder, const char *name, enum of_file_kind *ret_kind,
                                 struct of_identity *ret_identity);
+/* Whether the name itself is a symbolic link, wherever that leads. */
+OF_NODISCARD bool of_file_is_link(int folder, const char *name);
 /* Identity of an open file. Ids: input-io. */
 OF_NODISCARD onefold_status of_file_identity(int fd, struct of_identity *ret_identity,
                                              onefold_error *err);
