@@ -27,7 +27,8 @@ static const char *const state_sentences[] = {
     [ONEFOLD_STATE_NONE] = "nothing was written",
     [ONEFOLD_STATE_KEEP] = "the same command resumes",
     [ONEFOLD_STATE_DROP] = "nothing was kept",
-    [ONEFOLD_STATE_READY] = "what it lacks is its name: rename it by hand, or run the same command again",
+    [ONEFOLD_STATE_READY] =
+        "what it lacks is its name: rename it by hand, or run the same command again",
     [ONEFOLD_STATE_DONE] = "the output is complete",
     [ONEFOLD_STATE_SAME] = "what was there was not touched",
 };

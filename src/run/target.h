@@ -25,7 +25,7 @@ struct of_target {
 /* Takes the path apart and opens the parent. Ids: target-path, memory. */
 OF_NODISCARD onefold_status of_target_open(struct of_target *target, const char *path,
                                            struct of_arena *arena, onefold_error *err);
-/* Ids: target-exists, target-is-input. */
+/* Ids: target-exists, target-kind, target-is-input. */
 OF_NODISCARD onefold_status of_target_check(const struct of_target *target,
                                             const struct of_plan *plan, bool force,
                                             onefold_error *err);
