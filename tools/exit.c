@@ -25,7 +25,7 @@ static const struct code_row codes[] = {
 
 static const char *const state_sentences[] = {
     [ONEFOLD_STATE_NONE] = "nothing was written",
-    [ONEFOLD_STATE_KEEP] = "the same command resumes",
+    [ONEFOLD_STATE_KEEP] = "the staging folder is left, and the same command starts over in it",
     [ONEFOLD_STATE_DROP] = "nothing was kept",
     [ONEFOLD_STATE_READY] =
         "what it lacks is its name: rename it by hand, or run the same command again",

@@ -68,11 +68,16 @@ struct look {
     onefold_error error;
 };
 
+/* The machine or the process lacks something; nothing is said about the file. */
+static bool is_shortage(const onefold_error *err)
+{
+    return err->sys_errno == EMFILE || err->sys_errno == ENFILE || err->sys_errno == ENOMEM;
+}
+
 static bool look_at(void *context, const char *name)
 {
     struct look *look = context;
     struct of_identity identity;
-    onefold_error ignored;
     int fd = -1;
 
     (void)snprintf(look->name, sizeof(look->name), "%s", name);
@@ -83,10 +88,17 @@ static bool look_at(void *context, const char *name)
         look->removed_count++;
         return of_file_remove(look->folder_fd, name, &look->error) == ONEFOLD_OK;
     }
-    look->foreign = !is_own_name(name) || of_file_open_read(look->folder_fd, name, OF_FILE_NO_LINKS,
-                                                            &fd, &identity, &ignored) != ONEFOLD_OK;
+    look->foreign = !is_own_name(name);
+    if (!look->foreign && of_file_open_read(look->folder_fd, name, OF_FILE_NO_LINKS, &fd, &identity,
+                                            &look->error) != ONEFOLD_OK) {
+        /* Its owner may have removed it meanwhile. Too many open files are no sign of anything. */
+        look->foreign = !is_shortage(&look->error) && look->error.sys_errno != ENOENT;
+        if (!is_shortage(&look->error)) {
+            of_err_clear(&look->error);
+        }
+    }
     of_file_close(&fd);
-    return !look->foreign;
+    return !look->foreign && look->error.status == ONEFOLD_OK;
 }
 
 /* Refuses a folder that is not ours or holds what no run of ours makes. */
@@ -98,7 +110,12 @@ static onefold_status check_contents(const struct of_stage *stage, onefold_error
     if (!of_outfile_is_own(stage->folder_fd)) {
         return of_err_set(err, "stage-foreign", "%s: belongs to another user", shown.text);
     }
+    of_err_clear(&look.error);
     OF_TRY(of_file_list(stage->folder_fd, look_at, &look, err));
+    if (look.error.status != ONEFOLD_OK) {
+        *err = look.error;
+        return err->status;
+    }
     if (look.foreign) {
         return of_err_set(err, "stage-foreign", "%s: \"%s\" in it is not from a run of onefold",
                           shown.text, of_str_escape(of_str_from(look.name)).text);
@@ -184,9 +201,12 @@ static enum attempt adopt(struct of_stage *stage, bool late, onefold_error *err)
         ONEFOLD_OK) {
         return take_lock(stage, err);
     }
-    if (err->sys_errno != ENOENT) {
+    if (err->sys_errno != ENOENT && !is_shortage(err)) {
         of_err_set(err, "stage-foreign", "%s: its %s cannot be opened",
                    of_str_escape(of_str_from(stage->target->stage_name)).text, OF_STAGE_JOURNAL);
+        return ATTEMPT_FAILED;
+    }
+    if (err->sys_errno != ENOENT) {
         return ATTEMPT_FAILED;
     }
     return late ? create_journal(stage, err) : ATTEMPT_BUSY;
@@ -198,12 +218,9 @@ static enum attempt try_open(struct of_stage *stage, bool late, bool *ret_stale,
     const struct of_target *target = stage->target;
 
     of_err_clear(err);
-    *ret_stale = false;
-    if (of_file_create_folder(target->parent_fd, target->stage_name, err) != ONEFOLD_OK) {
-        if (err->sys_errno != EEXIST) {
-            return ATTEMPT_FAILED;
-        }
-        *ret_stale = true;
+    *ret_stale = of_file_create_folder(target->parent_fd, target->stage_name, err) != ONEFOLD_OK;
+    if (*ret_stale && err->sys_errno != EEXIST) {
+        return ATTEMPT_FAILED;
     }
     of_err_clear(err);
     /* Never through a link: what it leads to would be emptied. */
@@ -212,6 +229,9 @@ static enum attempt try_open(struct of_stage *stage, bool late, bool *ret_stale,
             ONEFOLD_OK) {
         if (err->sys_errno == ENOENT) {
             return ATTEMPT_AGAIN;
+        }
+        if (is_shortage(err)) {
+            return ATTEMPT_FAILED;
         }
         of_err_set(err, "stage-foreign", "%s: is in the way and no folder of ours",
                    of_str_escape(of_str_from(target->stage_name)).text);
@@ -224,6 +244,22 @@ static enum attempt try_open(struct of_stage *stage, bool late, bool *ret_stale,
         return ATTEMPT_FAILED;
     }
     return adopt(stage, late, err);
+}
+
+/* The folder that this try made; nothing is in it but perhaps the journal. */
+static void take_back(const struct of_stage *stage)
+{
+    onefold_error ignored;
+
+    of_err_clear(&ignored);
+    if (stage->journal_fd >= 0 &&
+        of_file_remove(stage->folder_fd, OF_STAGE_JOURNAL, &ignored) != ONEFOLD_OK) {
+        return;
+    }
+    if (of_file_remove(stage->target->parent_fd, stage->target->stage_name, &ignored) !=
+        ONEFOLD_OK) {
+        return; /* left empty: the next run takes it over */
+    }
 }
 
 /* "process 123, since 2026-01-31 12:00:00 UTC", from the head of the holder's journal. */
@@ -319,6 +355,9 @@ onefold_status of_stage_open(struct of_stage *stage, const struct of_target *tar
         if (attempt == ATTEMPT_BUSY && late) {
             of_err_clear(err);
             (void)refuse_busy(stage, err);
+        }
+        if (attempt == ATTEMPT_FAILED && !stale) {
+            take_back(stage);
         }
         close_both(stage);
         if (attempt == ATTEMPT_FAILED || (attempt == ATTEMPT_BUSY && late)) {
