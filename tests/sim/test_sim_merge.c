@@ -273,6 +273,47 @@ static void test_every_failure_leaves_nothing(void **state)
     assert_true(total > 10);
 }
 
+/* What the user is told follows from the errno of the request. Whether reads or writes fail first
+ * depends on the attempt; over all of them both do. */
+static void test_ids_of_failed_requests(void **state)
+{
+    static const struct {
+        int failure;
+        const char *read_id;
+        const char *write_id;
+    } rows[] = {{EIO, "input-io", "output-io"},      {ENOSPC, "input-io", "space-run"},
+                {EDQUOT, "input-io", "space-run"},   {EROFS, "input-io", "output-gone"},
+                {ESTALE, "input-io", "output-gone"}, {ETIMEDOUT, "io-stuck", "io-stuck"}};
+    struct world *world = *state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        bool seen_read = false;
+        bool seen_write = false;
+
+        for (uint64_t at = 1; at < 40; at += 2) {
+            struct io_fake_settings settings = {.seed = at, .fail_at = at, .fail_ever_after = true};
+            struct merging merging;
+
+            settings.fail_errno = rows[i].failure;
+            io_fake_set(&settings);
+            merging_init(&merging, world->output.text);
+            merging.plan_options.tile_grains_max = 1;
+            merging.run_options.backend = &io_fake_backend;
+            assert_int_equal(merging_run(&merging, world->recipe), ONEFOLD_E_IO);
+            assert_int_equal(merging.error.sys_errno, rows[i].failure);
+            assert_nothing_left(world);
+            if (strstr(merging.error.message, "cannot read") != NULL) {
+                assert_string_equal(merging.error.id, rows[i].read_id);
+                seen_read = true;
+            } else {
+                assert_string_equal(merging.error.id, rows[i].write_id);
+                seen_write = true;
+            }
+        }
+        assert_true(seen_read && seen_write);
+    }
+}
+
 /* A read that fails once with EIO is tried again. */
 static void test_one_read_error_is_survived(void **state)
 {
@@ -369,6 +410,7 @@ int main(void)
         cmocka_unit_test(test_digest_never_changes),
         cmocka_unit_test(test_backends_agree),
         cmocka_unit_test(test_every_failure_leaves_nothing),
+        cmocka_unit_test(test_ids_of_failed_requests),
         cmocka_unit_test(test_one_read_error_is_survived),
         cmocka_unit_test(test_shrinking_input),
         cmocka_unit_test(test_interrupt_leaves_nothing),

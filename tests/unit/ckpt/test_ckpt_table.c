@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names read as layers, tables compared. */
 #include "ckpt/table.h"
+#include "ckpt/table_build.h"
+
+#include "base/limits.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -113,12 +116,49 @@ static void test_equal_and_find(void **state)
     assert_false(of_table_equal(&first, &second));
 }
 
+/* Headers that no file of a sensible size can have: the numbers alone are refused. */
+static void test_limits(void **state)
+{
+    struct of_arena arena;
+    const struct of_checkpoint_set set = {.arena = &arena};
+    struct of_tensor tensors[2] = {{.name = OF_STR("x"), .byte_count = UINT64_MAX - 4},
+                                   {.name = OF_STR("y"), .byte_count = 5}};
+    struct of_header header = {.tensors = tensors, .tensor_count = OF_TENSORS_MAX + 1U};
+    struct of_table_build build;
+    struct of_table draft;
+    uint32_t duplicate;
+    onefold_error err;
+
+    (void)state;
+    of_arena_init(&arena, 0);
+    of_table_build_init(&build, &set, 0);
+    assert_int_equal(of_table_build_add(&build, &header, 0, &err), ONEFOLD_E_UNSUPPORTED);
+    assert_string_equal(err.id, "checkpoint-limit");
+    assert_int_equal(of_table_build_adopt(&build, &header, &err), ONEFOLD_E_UNSUPPORTED);
+    assert_string_equal(err.id, "checkpoint-limit");
+    header.tensor_count = 2;
+    assert_int_equal(of_table_build_add(&build, &header, 0, &err), ONEFOLD_OK);
+    assert_int_equal(of_table_build_draft(&build, &draft, &duplicate, &err), ONEFOLD_E_UNSUPPORTED);
+    assert_string_equal(err.id, "checkpoint-limit");
+    of_table_build_finish(&build);
+    /* One byte less in all is fine. */
+    tensors[1].byte_count = 4;
+    of_table_build_init(&build, &set, 0);
+    assert_int_equal(of_table_build_add(&build, &header, 0, &err), ONEFOLD_OK);
+    assert_int_equal(of_table_build_draft(&build, &draft, &duplicate, &err), ONEFOLD_OK);
+    assert_true(draft.byte_count == UINT64_MAX);
+    assert_int_equal(duplicate, OF_MAP_NONE);
+    of_table_build_finish(&build);
+    of_arena_finish(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_split),
         cmocka_unit_test(test_input_side),
         cmocka_unit_test(test_equal_and_find),
+        cmocka_unit_test(test_limits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,8 @@
 
 #include "support/tmpdir.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -114,6 +116,30 @@ static void test_commit_never_replaces(void **state)
     (void)of_stage_finish(&stage);
     assert_true(tmpdir_exists(tmpdir_join(fixture->out.text, "mine").text));
     assert_true(tmpdir_exists(fixture->stage.text));
+}
+
+/* The rename has happened when the folder around it cannot be synced: the output stays and is said
+ * to be complete. A descriptor made with O_PATH renames and never syncs. */
+static void test_commit_without_the_last_sync(void **state)
+{
+    struct fixture *fixture = *state;
+    const int whole = fixture->target.parent_fd;
+    struct of_stage stage;
+    onefold_error err;
+
+    assert_int_equal(open_stage(fixture, &stage, &err), ONEFOLD_OK);
+    tmpdir_write_text(tmpdir_join(fixture->stage.text, "config.json").text, "{}");
+    fixture->target.parent_fd = open(fixture->dir.path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    assert_true(fixture->target.parent_fd >= 0);
+    assert_int_equal(of_stage_commit(&stage, false, &fixture->report, &err), ONEFOLD_E_IO);
+    assert_string_equal(err.id, "commit-sync");
+    assert_int_equal(err.sys_errno, EBADF);
+    assert_int_equal(err.state, ONEFOLD_STATE_DONE);
+    (void)of_stage_finish(&stage);
+    assert_false(tmpdir_exists(fixture->stage.text));
+    assert_true(tmpdir_exists(tmpdir_join(fixture->out.text, "config.json").text));
+    assert_int_equal(close(fixture->target.parent_fd), 0);
+    fixture->target.parent_fd = whole;
 }
 
 static void test_force_exchanges(void **state)
@@ -259,6 +285,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_commit_renames, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_finish_without_commit_removes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_commit_never_replaces, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_commit_without_the_last_sync, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_force_exchanges, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_second_run_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_killed_run_is_redone, set_up, tear_down),
