@@ -85,7 +85,15 @@ onefold_status onefold_recipe_load(const char *path, onefold_notice_fn *notice,
     if (path == NULL || path[0] == '\0' || ret_recipe == NULL) {
         return of_err_set(err, "argument", "onefold_recipe_load: no path given");
     }
-    OF_TRY(of_file_slurp(of_file_here, path, 0, OF_RECIPE_BYTES_MAX, &data, &length, err));
+    status = of_file_slurp(of_file_here, path, 0, OF_RECIPE_BYTES_MAX, &data, &length, err);
+    if (status != ONEFOLD_OK) {
+        /* Too much for a recipe is a wrong recipe, not a wrong input. */
+        return strcmp(err->id, "input-size") != 0
+                   ? status
+                   : of_err_set(err, "recipe-limit", "%s: a recipe of more than %llu bytes",
+                                of_str_escape(of_str_from(path)).text,
+                                (unsigned long long)OF_RECIPE_BYTES_MAX);
+    }
     status = parse_recipe((struct of_str){data, (size_t)length}, path, &report, ret_recipe, err);
     of_mem_free(data);
     return status;
