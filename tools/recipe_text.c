@@ -172,9 +172,22 @@ static bool needs_weight(const char *method)
     return false;
 }
 
+static bool has_set(const struct opts *opts, const char *name)
+{
+    const size_t length = strlen(name);
+
+    for (uint32_t i = 0; i < opts->set.count; i++) {
+        if (strncmp(opts->set.items[i], name, length) == 0 && opts->set.items[i][length] == '=') {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void add_parameters(FILE *to, const struct opts *opts)
 {
-    const bool standard_weight = opts->weight == NULL && needs_weight(opts->method);
+    const bool standard_weight =
+        opts->weight == NULL && !has_set(opts, "weight") && needs_weight(opts->method);
 
     if (!standard_weight && opts->lambda == NULL && opts->beta == NULL && opts->set.count == 0) {
         return;
