@@ -65,6 +65,7 @@ onefold_status cmd_merge(const struct opts *opts, struct out *out, onefold_error
         }
         /* The listening goes on: a late signal must not turn a finished merge into a killed one. */
         if (status == ONEFOLD_OK) {
+            out->lies_on_disk = true;
             if (out->json) {
                 print_data(out_data(out), planning.target, &stats);
             }

@@ -180,8 +180,7 @@ int exit_finish(struct out *out, const onefold_error *err)
     char hint[512];
 
     if (err->status == ONEFOLD_OK) {
-        out_finish(out);
-        return 0;
+        return out_finish(out) ? 0 : exit_code(ONEFOLD_E_IO);
     }
     make_hint(out, err, hint, sizeof(hint));
     out_finish_error(out, err, code, hint);

@@ -346,14 +346,27 @@ void out_progress(void *context, const onefold_progress *progress)
 
 /* ---- The end ---- */
 
-/* A reader that went away is not worth a word; a full disk under the result is. */
-static void flush_result(struct out *out)
+/* A reader that went away is not worth a word; a full disk under the result is. Where the result
+ * lies on disk and standard output only names it, the loss is a warning. */
+static bool flush_result(const struct out *out)
 {
+    const bool lost_before = ferror(stdout) != 0;
+    const char *reason;
+
     errno = 0;
-    if ((fflush(stdout) != 0 || ferror(stdout)) && errno != EPIPE && errno != 0 && !out->quiet) {
-        (void)fprintf(stderr, "onefold: warning: standard output could not be written: %s\n",
-                      strerror(errno));
+    if ((fflush(stdout) == 0 && !lost_before) || errno == EPIPE) {
+        return true;
     }
+    reason = errno != 0 ? strerror(errno) : "a part of it is lost";
+    if (!out->lies_on_disk) {
+        (void)fprintf(stderr,
+                      "onefold: error: standard output could not be written: %s [output-io]\n",
+                      reason);
+    } else if (!out->quiet) {
+        (void)fprintf(stderr, "onefold: warning: standard output could not be written: %s\n",
+                      reason);
+    }
+    return out->lies_on_disk;
 }
 
 static void print_data(struct out *out)
@@ -366,7 +379,7 @@ static void print_data(struct out *out)
     (void)fwrite(out->data_text, 1, out->data_length, stdout);
 }
 
-void out_finish(struct out *out)
+bool out_finish(struct out *out)
 {
     release_held(out);
     clear_line(out);
@@ -377,7 +390,7 @@ void out_finish(struct out *out)
         }
         print_notices(out);
     }
-    flush_result(out);
+    return flush_result(out);
 }
 
 /* The id in capitals with '_', as JSON spells it. */
@@ -437,7 +450,7 @@ void out_finish_error(struct out *out, const onefold_error *err, int code, const
     if (out->json) {
         print_error_object(out, err, message, code, hint);
     }
-    flush_result(out);
+    (void)flush_result(out);
     (void)fprintf(stderr, "onefold: error: %s [%s]\n", message,
                   err->id != NULL ? err->id : "internal");
     if (hint[0] != '\0') {

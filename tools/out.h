@@ -28,8 +28,9 @@ struct out {
     bool quiet;
     bool verbose;
     bool progress;
-    bool writes;   /* the verb makes something: messages say what is on disk */
-    bool findings; /* errors reported are the result and go to standard output (verify) */
+    bool writes;       /* the verb makes something: messages say what is on disk */
+    bool lies_on_disk; /* the result does; standard output only names it */
+    bool findings;     /* errors reported are the result and go to standard output (verify) */
 
     bool terminal;     /* standard error is one, and NO_COLOR is unset */
     bool line_open;    /* the progress line is on the terminal */
@@ -65,8 +66,9 @@ FILE *out_data(struct out *out);
 /* The same straight to standard output, for data of any size: nothing may fail afterwards. */
 FILE *out_stream(struct out *out);
 
-/* Ends: the JSON object, streams flushed. */
-void out_finish(struct out *out);
+/* Ends: the JSON object, streams flushed. False when the result could not be delivered, which has
+ * been said then. */
+bool out_finish(struct out *out);
 /* Ends with an error: message, hint (may be empty), JSON object. */
 void out_finish_error(struct out *out, const onefold_error *err, int code, const char *hint);
 
