@@ -5,9 +5,12 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Stacks told apart; a model has a handful. What is past them is counted together. */
 enum { STACKS_MAX = 64 };
+/* Of ORG/NAME; the Hub allows 96 characters for each. */
+enum { HUB_NAME_BYTES_MAX = 256 };
 
 /* A run of layers: tensors whose names share what stands before the first number. */
 struct stack {
@@ -124,7 +127,7 @@ static void print_text(const char *path, const onefold_checkpoint *checkpoint, i
     const uint64_t shard_count = onefold_checkpoint_shard_count(checkpoint);
 
     summarise(checkpoint, &summary);
-    printf("%s\n  tensors   %llu, %llu elements, %s\n", path,
+    printf("%s\n  tensors   %llu, %llu elements, %s\n", onefold_text_show(path, strlen(path)).text,
            (unsigned long long)onefold_checkpoint_tensor_count(checkpoint),
            (unsigned long long)summary.elem_count,
            out_bytes(onefold_checkpoint_byte_count(checkpoint)).text);
@@ -292,6 +295,23 @@ static void keep_error(struct out *out, const onefold_error *seen, onefold_error
     }
 }
 
+/* What is not on disk may be NAME@REVISION of the Hugging Face cache. */
+static onefold_status open_path(const char *path, onefold_checkpoint_options *options,
+                                onefold_checkpoint **ret_checkpoint, onefold_error *err)
+{
+    const char *at = strrchr(path, '@');
+    char name[HUB_NAME_BYTES_MAX];
+
+    options->revision = NULL;
+    if (at == NULL || at == path || at[1] == '\0' || (size_t)(at - path) >= sizeof(name) ||
+        access(path, F_OK) == 0) {
+        return onefold_checkpoint_open(path, options, ret_checkpoint, err);
+    }
+    (void)snprintf(name, sizeof(name), "%.*s", (int)(at - path), path);
+    options->revision = at + 1;
+    return onefold_checkpoint_open(name, options, ret_checkpoint, err);
+}
+
 onefold_status cmd_inspect(const struct opts *opts, struct out *out, onefold_error *err)
 {
     onefold_checkpoint_options options;
@@ -316,8 +336,7 @@ onefold_status cmd_inspect(const struct opts *opts, struct out *out, onefold_err
     for (uint32_t i = 0; i < opts->argument_count; i++) {
         onefold_checkpoint *checkpoint = NULL;
 
-        if (onefold_checkpoint_open(opts->arguments[i], &options, &checkpoint, &seen) !=
-            ONEFOLD_OK) {
+        if (open_path(opts->arguments[i], &options, &checkpoint, &seen) != ONEFOLD_OK) {
             keep_error(out, &seen, err);
             continue;
         }

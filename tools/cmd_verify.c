@@ -30,8 +30,8 @@ static void print_summary(const char *path, const struct opts *opts,
 {
     const double seconds = (double)result->wall_ns / 1e9;
 
-    printf("%s: OK, %llu files, %llu tensors", path, (unsigned long long)result->file_count,
-           (unsigned long long)result->tensor_count);
+    printf("%s: OK, %llu files, %llu tensors", onefold_text_show(path, strlen(path)).text,
+           (unsigned long long)result->file_count, (unsigned long long)result->tensor_count);
     if (result->read_bytes > 0) {
         printf(", %s in %.2f s (%.2f GB/s)", out_bytes(result->read_bytes).text, seconds,
                seconds > 0 ? (double)result->read_bytes / seconds / 1e9 : 0.0);
