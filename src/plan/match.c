@@ -122,7 +122,7 @@ static bool refuse_missing(struct of_match *match)
 
     if (needs_base(match) && match->base == NULL) {
         of_build_error_tally(build, &match->missing, "mismatch-base", NULL,
-                             "tensor \"%s\" is missing in the base; %s has it", name.text,
+                             "tensor \"%s\" is missing in the base; it is in %s", name.text,
                              list_labels(match, true).text);
         return true;
     }
@@ -142,7 +142,7 @@ static bool refuse_missing(struct of_match *match)
         return false;
     }
     of_build_error_tally(build, &match->missing, "mismatch-missing", missing_hint(match),
-                         "tensor \"%s\" is missing in %s; %s has it", name.text,
+                         "tensor \"%s\" is missing in %s; it is in %s", name.text,
                          list_labels(match, false).text, list_labels(match, true).text);
     return true;
 }

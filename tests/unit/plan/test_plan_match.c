@@ -66,10 +66,10 @@ static void everything_that_does_not_fit_is_named_at_once(void **state)
     make("a", a, 5);
     make("b", b, 5);
     fail_plan(&planned, linear_two, ONEFOLD_E_MISMATCH);
-    assert_true(
-        planned_found(&planned, "error mismatch-missing", "\"only.a\" is missing in b; a has it"));
-    assert_true(
-        planned_found(&planned, "error mismatch-missing", "\"only.b\" is missing in a; b has it"));
+    assert_true(planned_found(&planned, "error mismatch-missing",
+                              "\"only.a\" is missing in b; it is in a"));
+    assert_true(planned_found(&planned, "error mismatch-missing",
+                              "\"only.b\" is missing in a; it is in b"));
     assert_true(planned_found(&planned, "error mismatch-shape", "shape [2, 2] in a, [2, 3] in b"));
     assert_true(planned_found(&planned, "error mismatch-dtype", "type F32 in a, I32 in b"));
     assert_true(planned_found(&planned, "error mismatch-dtype", "type I32 in a, I64 in b"));
@@ -160,7 +160,7 @@ static void the_base_decides_set_and_order(void **state)
     make("b", b, 3);
     fail_plan(&planned, arithmetic, ONEFOLD_E_MISMATCH);
     assert_true(
-        planned_found(&planned, "error mismatch-base", "\"z\" is missing in the base; b has it"));
+        planned_found(&planned, "error mismatch-base", "\"z\" is missing in the base; it is in b"));
     planned_finish(&planned);
 }
 
