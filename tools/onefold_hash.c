@@ -551,7 +551,7 @@ static int run(const struct hash_options *options)
     if (options->json) {
         (void)fclose(report.data);
         (void)fclose(report.notices);
-        print_object(report.id != NULL ? report.id : "differs", code,
+        print_object(report.id != NULL ? report.id : "internal", code,
                      "the answer is no: see data and notices", data_text, notices_text);
         free(data_text);
         free(notices_text);

@@ -27,6 +27,7 @@ enum kind {
     KIND_FOLD_DELTA,
     KIND_FOLD_PLAIN_BF16,
     KIND_FOLD_DELTA_BF16,
+    KIND_SUM_BF16,
     KIND_DIVIDE,
     KIND_SCALE,
     KIND_FINISH_DELTA,
@@ -58,6 +59,7 @@ static const struct row rows[] = {
     {"fold_delta", KIND_FOLD_DELTA, ONEFOLD_DTYPE_F32, 12},
     {"fold_plain_bf16", KIND_FOLD_PLAIN_BF16, ONEFOLD_DTYPE_BF16, 6},
     {"fold_delta_bf16", KIND_FOLD_DELTA_BF16, ONEFOLD_DTYPE_BF16, 10},
+    {"sum_bf16", KIND_SUM_BF16, ONEFOLD_DTYPE_BF16, 8},
     {"divide", KIND_DIVIDE, ONEFOLD_DTYPE_F32, 4},
     {"scale", KIND_SCALE, ONEFOLD_DTYPE_F32, 4},
     {"finish_delta", KIND_FINISH_DELTA, ONEFOLD_DTYPE_F32, 8},
@@ -87,6 +89,23 @@ static void fill_arrays(struct arrays *arrays, const struct of_kern *kern, onefo
     (void)kern->pack[dtype](arrays->wide, arrays->base, OF_GRAIN_ELEMS);
 }
 
+/* Three inputs and a base, the same codes at four places. */
+static size_t call_sum(const struct of_kern *kern, struct arrays *arrays)
+{
+    const uint8_t *codes = (const uint8_t *)arrays->wide;
+    const size_t stride = OF_GRAIN_ELEMS * 2;
+    const void *x[] = {codes, codes + stride, codes + 2 * stride};
+    const float coefs[] = {1.0F, 0.5F, 0.25F};
+    const struct of_kern_sum sum = {.x = x,
+                                    .coefs = coefs,
+                                    .input_count = 3,
+                                    .base = codes + 3 * stride,
+                                    .has_factor = true,
+                                    .factor = 0.4F};
+
+    return kern->sum_bf16(arrays->acc, &sum, 0, OF_GRAIN_ELEMS);
+}
+
 static void call_kernel(const struct of_kern *kern, const struct row *row, struct arrays *arrays)
 {
     const size_t count = OF_GRAIN_ELEMS;
@@ -112,6 +131,9 @@ static void call_kernel(const struct of_kern *kern, const struct row *row, struc
         break;
     case KIND_FOLD_DELTA_BF16:
         kern->fold_delta_bf16(arrays->acc, arrays->wide, arrays->base, 1e-6F, count);
+        break;
+    case KIND_SUM_BF16:
+        arrays->sum += call_sum(kern, arrays);
         break;
     case KIND_DIVIDE:
         kern->divide(arrays->acc, 1.0F, count);

@@ -17,6 +17,7 @@
 #include "base/hash.h"
 #include "onefold/dtype.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,20 @@ typedef void of_kern_unpack_fn(float *to, const void *from, size_t count);
  * `to` may be at or before `from` in memory where one element of `to` is no wider than four bytes.
  */
 typedef size_t of_kern_pack_fn(void *to, const float *from, size_t count);
+
+/* A weighted sum as one call sees it. v = start, then + coefs[t] * x[t] (minus the base with one),
+ * in this order; then / divisor; then factor * v, or base + factor * v. */
+struct of_kern_sum {
+    const void *const *x; /* encoded elements of each input, at any address */
+    const float *coefs;
+    uint32_t input_count;
+    const void *base; /* NULL = plain frame */
+    float start;      /* +0, or -0 when the one value shall keep the sign of a zero */
+    bool has_divisor;
+    float divisor;
+    bool has_factor; /* with a base a missing factor is 1 */
+    float factor;
+};
 
 struct of_kern {
     /* By dtype; NULL for types that are only copied. */
@@ -41,6 +56,12 @@ struct of_kern {
     /* Fused with unpacking from BF16; the same bits as unpack, then fold. */
     void (*fold_plain_bf16)(float *acc, const void *x, float coef, size_t count);
     void (*fold_delta_bf16)(float *acc, const void *x, const float *base, float coef, size_t count);
+
+    /* The whole way of one element for the commonest case, inputs, base and result all BF16: the
+     * same bits as unpack, folds, divide, scale or finish_delta, and pack, without a pass over f32
+     * arrays for each. Elements [first, first + count) of every input; `to` receives `count` codes.
+     * Returns what pack returns. */
+    size_t (*sum_bf16)(void *to, const struct of_kern_sum *sum, size_t first, size_t count);
 
     /* acc[i] = acc[i] / divisor */
     void (*divide)(float *acc, float divisor, size_t count);

@@ -474,6 +474,116 @@ static void fold_delta_bf16(float *restrict acc, const void *restrict x, const f
     }
 }
 
+/*
+ * Sixteen words as two vectors of eight: the words of even and of odd number. A word in the upper
+ * half of a lane is its f32 once the lower half is cleared, one in the lower half after a shift; no
+ * shuffle is needed, on the way back neither.
+ */
+struct pair {
+    __m256 even;
+    __m256 odd;
+};
+
+static inline struct pair load_pair(const uint8_t *from)
+{
+    const __m256i words = _mm256_loadu_si256((const __m256i *)(const void *)from);
+
+    return (struct pair){
+        _mm256_castsi256_ps(_mm256_slli_epi32(words, 16)),
+        _mm256_castsi256_ps(_mm256_and_si256(words, _mm256_set1_epi32((int)0xffff0000)))};
+}
+
+/* Divisor and factor of both halves. */
+static inline struct pair finish_pair(const struct of_kern_sum *sum, struct pair acc)
+{
+    if (sum->has_divisor) {
+        const __m256 divisor = _mm256_set1_ps(sum->divisor);
+
+        acc = (struct pair){_mm256_div_ps(acc.even, divisor), _mm256_div_ps(acc.odd, divisor)};
+    }
+    if (sum->has_factor) {
+        const __m256 factor = _mm256_set1_ps(sum->factor);
+
+        acc = (struct pair){_mm256_mul_ps(factor, acc.even), _mm256_mul_ps(factor, acc.odd)};
+    }
+    return acc;
+}
+
+static inline struct pair add_scaled(struct pair acc, __m256 coef, struct pair x)
+{
+    return (struct pair){_mm256_add_ps(acc.even, _mm256_mul_ps(coef, x.even)),
+                         _mm256_add_ps(acc.odd, _mm256_mul_ps(coef, x.odd))};
+}
+
+static inline struct pair sub_pair(struct pair a, struct pair b)
+{
+    return (struct pair){_mm256_sub_ps(a.even, b.even), _mm256_sub_ps(a.odd, b.odd)};
+}
+
+static inline struct pair add_pair(struct pair a, struct pair b)
+{
+    return (struct pair){_mm256_add_ps(a.even, b.even), _mm256_add_ps(a.odd, b.odd)};
+}
+
+/* Rounds and stores; how many of the sixteen are not finite. */
+static inline size_t store_pair(uint8_t *to, struct pair value)
+{
+    const __m256i words =
+        _mm256_or_si256(round_bf16(value.even), _mm256_slli_epi32(round_bf16(value.odd), 16));
+
+    store256(to, words);
+    return nonfinite_words(words, _mm256_set1_epi16(OF_ELEM_INF_BF16));
+}
+
+/* Elements [at, at + 32), two pairs: enough additions in flight to hide their latency. */
+static inline size_t sum_32(uint8_t *to, const struct of_kern_sum *sum, size_t at)
+{
+    const __m256 start = _mm256_set1_ps(sum->start);
+    struct pair acc[2] = {{start, start}, {start, start}};
+    struct pair base[2] = {{start, start}, {start, start}};
+
+    if (sum->base == NULL) {
+        for (uint32_t t = 0; t < sum->input_count; t++) {
+            const uint8_t *x = (const uint8_t *)sum->x[t] + at * 2;
+            const __m256 coef = _mm256_set1_ps(sum->coefs[t]);
+
+            acc[0] = add_scaled(acc[0], coef, load_pair(x));
+            acc[1] = add_scaled(acc[1], coef, load_pair(x + 32));
+        }
+        return store_pair(to, finish_pair(sum, acc[0])) +
+               store_pair(to + 32, finish_pair(sum, acc[1]));
+    }
+    base[0] = load_pair((const uint8_t *)sum->base + at * 2);
+    base[1] = load_pair((const uint8_t *)sum->base + at * 2 + 32);
+    for (uint32_t t = 0; t < sum->input_count; t++) {
+        const uint8_t *x = (const uint8_t *)sum->x[t] + at * 2;
+        const __m256 coef = _mm256_set1_ps(sum->coefs[t]);
+
+        acc[0] = add_scaled(acc[0], coef, sub_pair(load_pair(x), base[0]));
+        acc[1] = add_scaled(acc[1], coef, sub_pair(load_pair(x + 32), base[1]));
+    }
+    return store_pair(to, add_pair(base[0], finish_pair(sum, acc[0]))) +
+           store_pair(to + 32, add_pair(base[1], finish_pair(sum, acc[1])));
+}
+
+static size_t sum_bf16(void *to, const struct of_kern_sum *sum, size_t first, size_t count)
+{
+    uint8_t *bytes = to;
+    size_t bad = 0;
+    size_t i = 0;
+
+    for (; i + 32 <= count; i += 32) {
+        bad += sum_32(bytes + i * 2, sum, first + i);
+    }
+    for (; i < count; i++) {
+        uint16_t code = of_elem_sum_bf16(sum, first + i);
+
+        bad += of_elem_is_bad_bf16(code);
+        of_bytes_store16(bytes + i * 2, code);
+    }
+    return bad;
+}
+
 static void divide(float *acc, float divisor, size_t count)
 {
     const __m256 by = _mm256_set1_ps(divisor);
@@ -572,6 +682,7 @@ void of_kern_fill_avx2(struct of_kern *kern)
     kern->fold_delta = fold_delta;
     kern->fold_plain_bf16 = fold_plain_bf16;
     kern->fold_delta_bf16 = fold_delta_bf16;
+    kern->sum_bf16 = sum_bf16;
     kern->divide = divide;
     kern->scale = scale;
     kern->finish_delta = finish_delta;

@@ -9,6 +9,7 @@
 #define OF_KERN_KERN_ELEM_H
 
 #include "base/bytes.h"
+#include "kern/kern.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -198,6 +199,37 @@ static inline float of_elem_from_f64(uint64_t bits)
 
     memcpy(&wide, &bits, sizeof(wide));
     return (float)wide;
+}
+
+/* One element of sum_bf16; `index` counts from the start of the inputs. */
+static inline uint16_t of_elem_sum_bf16(const struct of_kern_sum *sum, size_t index)
+{
+    float base = 0.0F;
+    float acc = sum->start;
+
+    if (sum->base != NULL) {
+        base = of_elem_from_bf16(of_bytes_load16((const uint8_t *)sum->base + index * 2));
+    }
+    for (uint32_t t = 0; t < sum->input_count; t++) {
+        float x = of_elem_from_bf16(of_bytes_load16((const uint8_t *)sum->x[t] + index * 2));
+
+        if (sum->base != NULL) {
+            x = x - base;
+        }
+        acc = acc + (sum->coefs[t] * x);
+    }
+    if (sum->has_divisor) {
+        acc = acc / sum->divisor;
+    }
+    if (sum->has_factor) {
+        acc = sum->factor * acc;
+    }
+    return of_elem_to_bf16(sum->base != NULL ? base + acc : acc);
+}
+
+static inline size_t of_elem_is_bad_bf16(uint16_t code)
+{
+    return (code & OF_ELEM_INF_BF16) == OF_ELEM_INF_BF16;
 }
 
 #endif

@@ -446,6 +446,90 @@ static void fold_delta_bf16(float *restrict acc, const void *restrict x, const f
     }
 }
 
+/* Eight words as two vectors of four: the words of even and of odd number, without a shuffle. */
+struct pair {
+    float32x4_t even;
+    float32x4_t odd;
+};
+
+static inline struct pair load_pair(const uint8_t *from)
+{
+    const uint32x4_t words = vreinterpretq_u32_u8(vld1q_u8(from));
+
+    return (struct pair){vreinterpretq_f32_u32(vshlq_n_u32(words, 16)),
+                         vreinterpretq_f32_u32(vandq_u32(words, vdupq_n_u32(0xffff0000)))};
+}
+
+/* acc + coef * x, rounded after each; fused forms are not used. */
+static inline struct pair add_scaled(struct pair acc, float32x4_t coef, struct pair x)
+{
+    return (struct pair){vaddq_f32(acc.even, vmulq_f32(coef, x.even)),
+                         vaddq_f32(acc.odd, vmulq_f32(coef, x.odd))};
+}
+
+static inline struct pair finish_pair(const struct of_kern_sum *sum, struct pair acc)
+{
+    if (sum->has_divisor) {
+        const float32x4_t divisor = vdupq_n_f32(sum->divisor);
+
+        acc = (struct pair){vdivq_f32(acc.even, divisor), vdivq_f32(acc.odd, divisor)};
+    }
+    if (sum->has_factor) {
+        const float32x4_t factor = vdupq_n_f32(sum->factor);
+
+        acc = (struct pair){vmulq_f32(factor, acc.even), vmulq_f32(factor, acc.odd)};
+    }
+    return acc;
+}
+
+/* Elements [at, at + 8). */
+static inline size_t sum_8(uint8_t *to, const struct of_kern_sum *sum, size_t at)
+{
+    const float32x4_t start = vdupq_n_f32(sum->start);
+    struct pair acc = {start, start};
+    struct pair base = {start, start};
+    uint16x8_t words;
+
+    if (sum->base != NULL) {
+        base = load_pair((const uint8_t *)sum->base + at * 2);
+    }
+    for (uint32_t t = 0; t < sum->input_count; t++) {
+        struct pair x = load_pair((const uint8_t *)sum->x[t] + at * 2);
+
+        if (sum->base != NULL) {
+            x = (struct pair){vsubq_f32(x.even, base.even), vsubq_f32(x.odd, base.odd)};
+        }
+        acc = add_scaled(acc, vdupq_n_f32(sum->coefs[t]), x);
+    }
+    acc = finish_pair(sum, acc);
+    if (sum->base != NULL) {
+        acc = (struct pair){vaddq_f32(base.even, acc.even), vaddq_f32(base.odd, acc.odd)};
+    }
+    /* round_bf16 leaves the code in the upper half. */
+    words = vtrn2q_u16(vreinterpretq_u16_u32(round_bf16(acc.even)),
+                       vreinterpretq_u16_u32(round_bf16(acc.odd)));
+    vst1q_u8(to, vreinterpretq_u8_u16(words));
+    return nonfinite_words(words, OF_ELEM_INF_BF16);
+}
+
+static size_t sum_bf16(void *to, const struct of_kern_sum *sum, size_t first, size_t count)
+{
+    uint8_t *bytes = to;
+    size_t bad = 0;
+    size_t i = 0;
+
+    for (; i + 8 <= count; i += 8) {
+        bad += sum_8(bytes + i * 2, sum, first + i);
+    }
+    for (; i < count; i++) {
+        uint16_t code = of_elem_sum_bf16(sum, first + i);
+
+        bad += of_elem_is_bad_bf16(code);
+        of_bytes_store16(bytes + i * 2, code);
+    }
+    return bad;
+}
+
 static void divide(float *acc, float divisor, size_t count)
 {
     const float32x4_t by = vdupq_n_f32(divisor);
@@ -543,6 +627,7 @@ void of_kern_fill_neon(struct of_kern *kern)
     kern->fold_delta = fold_delta;
     kern->fold_plain_bf16 = fold_plain_bf16;
     kern->fold_delta_bf16 = fold_delta_bf16;
+    kern->sum_bf16 = sum_bf16;
     kern->divide = divide;
     kern->scale = scale;
     kern->finish_delta = finish_delta;

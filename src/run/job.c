@@ -241,14 +241,90 @@ static void finish_block(const struct view *view, uint64_t at, float *acc, size_
 }
 
 /* -0 + x is x for every x; +0 + x is not where x is -0. */
+static float sum_start(const struct view *view)
+{
+    return view->row->is_alone ? -0.0F : 0.0F;
+}
+
 static void start_sum(const struct view *view, float *acc, size_t count)
 {
-    const float start = view->row->is_alone ? -0.0F : 0.0F;
-
+    if (!view->row->is_alone) {
+        memset(acc, 0, count * sizeof(*acc));
+        return;
+    }
     for (size_t i = 0; i < count; i++) {
-        acc[i] = start;
+        acc[i] = -0.0F;
     }
 }
+
+/* ---- Merge steps whose inputs and result are all BF16 and lie in the slot together ---- */
+
+/* Inputs one fused call takes; the lists of more would not be worth their stack. */
+enum { FUSED_INPUTS_MAX = 64 };
+
+struct fused {
+    struct of_kern_sum sum;
+    const void *x[FUSED_INPUTS_MAX];
+    float coefs[FUSED_INPUTS_MAX];
+};
+
+static bool is_bf16(const struct view *view, const struct of_area *area)
+{
+    return area_dtype(view, area) == ONEFOLD_DTYPE_BF16;
+}
+
+/* Fills *fused when the one call for all inputs may be used. Counting what is not finite needs the
+ * values of each input, so it may not then. */
+static bool fuse(const struct view *view, struct fused *fused)
+{
+    const struct of_slot *slot = view->slot;
+    const struct of_row *row = view->row;
+
+    if (!slot->is_first_round || !slot->is_last_round || slot->round_count > FUSED_INPUTS_MAX ||
+        view->tensor->dtype != ONEFOLD_DTYPE_BF16 ||
+        view->job->plan->nonfinite != OF_NONFINITE_FAIL ||
+        (view->step->delta && !is_bf16(view, base_area(view)))) {
+        return false;
+    }
+    fused->sum =
+        (struct of_kern_sum){.x = fused->x,
+                             .coefs = fused->coefs,
+                             .base = view->step->delta ? area_data(view, base_area(view)) : NULL,
+                             .start = sum_start(view),
+                             .has_divisor = row->has_divisor,
+                             .divisor = row->divisor,
+                             .has_factor = row->has_factor,
+                             .factor = row->factor};
+    for (uint32_t i = 0; i < slot->round_count; i++) {
+        const struct of_area *area = &slot->areas[i];
+        const uint8_t *data = area_data(view, area);
+
+        if (data == NULL) {
+            continue;
+        }
+        if (!is_bf16(view, area)) {
+            return false;
+        }
+        fused->x[fused->sum.input_count] = data;
+        fused->coefs[fused->sum.input_count] = row->coefs[area->input];
+        fused->sum.input_count++;
+    }
+    return true;
+}
+
+static void fused_block(const struct view *view, const struct fused *fused, uint64_t at,
+                        size_t count)
+{
+    const struct of_kern *kern = view->job->kern;
+    uint8_t *out = view->out + at * sizeof(uint16_t);
+
+    if (OF_UNLIKELY(kern->sum_bf16(out, &fused->sum, at, count) > 0)) {
+        kern->unpack[ONEFOLD_DTYPE_BF16](view->scratch->x, out, count);
+        name_nonfinite(view, view->scratch->x, at, count);
+    }
+}
+
+/* ---- All other merge steps ---- */
 
 static void merge_block(const struct view *view, uint64_t at, size_t count)
 {
@@ -403,12 +479,20 @@ static void hash_grains(const struct view *view, struct of_digest *leaves)
 static void merge_step(const struct view *view, struct of_digest *leaves)
 {
     const uint32_t size = of_dtype_size((onefold_dtype)view->tensor->dtype);
+    struct fused fused;
+    const bool is_fused = fuse(view, &fused);
 
     for (uint64_t grain = 0; grain < view->elem_count; grain += OF_GRAIN_ELEMS) {
         const uint64_t end = of_num_min(grain + OF_GRAIN_ELEMS, view->elem_count);
 
         for (uint64_t at = grain; at < end; at += OF_BLOCK_ELEMS) {
-            merge_block(view, at, of_num_min(OF_BLOCK_ELEMS, end - at));
+            const size_t count = of_num_min(OF_BLOCK_ELEMS, end - at);
+
+            if (is_fused) {
+                fused_block(view, &fused, at, count);
+            } else {
+                merge_block(view, at, count);
+            }
         }
         if (view->slot->is_last_round) {
             leaves[grain / OF_GRAIN_ELEMS] =

@@ -43,6 +43,7 @@ typedef void check_fn(struct check *check);
 check_fn check_unpack;
 check_fn check_pack;
 check_fn check_fold;
+check_fn check_sum;
 check_fn check_finish;
 check_fn check_nonfinite;
 check_fn check_hash;
