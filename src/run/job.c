@@ -364,6 +364,7 @@ static void merge_block(const struct view *view, uint64_t at, size_t count)
         }
     }
     if (!in_place) {
+        of_assert(plane != NULL);
         memcpy(plane, acc, count * sizeof(float));
     }
 }
