@@ -51,8 +51,14 @@ static onefold_status settle_memory(struct of_build *build, onefold_error *err)
     build->memory_bytes = options->memory_bytes;
     if (build->memory_bytes == 0) {
         build->memory_bytes = OF_MEMORY_DEFAULT;
+        if (machine < OF_MEMORY_MIN) {
+            return of_err_set(err, "memory-cgroup",
+                              "the container leaves %llu MiB; at least %llu MiB are needed",
+                              (unsigned long long)(machine / OF_MIB),
+                              (unsigned long long)(OF_MEMORY_MIN / OF_MIB));
+        }
         if (machine < build->memory_bytes) {
-            build->memory_bytes = of_num_max(machine, OF_MEMORY_MIN);
+            build->memory_bytes = machine;
             of_report_note(build->report, "memory-shrunk", NULL,
                            "--memory is %llu MiB here instead of %llu MiB: the container leaves no "
                            "more",

@@ -144,6 +144,14 @@ static void the_machine_bounds_the_default(void **state)
     planned_finish(&planned);
 
     parse(&planned, "linear", 3);
+    planned.options.machine_memory_bytes = OF_MEMORY_MIN - 1;
+    planned_build(&planned);
+    assert_int_equal(planned.status, ONEFOLD_E_MEMORY);
+    assert_string_equal(planned.err.id, "memory-cgroup");
+    assert_non_null(strstr(planned.err.message, "63 MiB"));
+    planned_finish(&planned);
+
+    parse(&planned, "linear", 3);
     planned.options.memory_bytes = OF_MEMORY_MIN - 1;
     planned_build(&planned);
     assert_string_equal(planned.err.id, "memory-bound");
