@@ -434,14 +434,17 @@ onefold_status of_stage_commit(struct of_stage *stage, bool force, struct of_rep
 
 onefold_state of_stage_finish(struct of_stage *stage)
 {
+    const struct of_target *target = stage->target;
     onefold_state state = ONEFOLD_STATE_NONE;
+    enum of_file_kind kind;
     onefold_error ignored;
 
     if (stage->journal_fd >= 0) {
         state = ONEFOLD_STATE_DROP;
-        /* The lock is held until the folder is gone. */
-        if (stage->keep || of_file_remove_tree(stage->target->parent_fd, stage->target->stage_name,
-                                               &ignored) != ONEFOLD_OK) {
+        /* The lock is held until the folder is gone. Somebody else may have removed it. */
+        if (stage->keep ||
+            (of_file_remove_tree(target->parent_fd, target->stage_name, &ignored) != ONEFOLD_OK &&
+             of_file_probe(target->parent_fd, target->stage_name, &kind, NULL))) {
             state = ONEFOLD_STATE_KEEP;
         }
     }

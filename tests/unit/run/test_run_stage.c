@@ -102,6 +102,18 @@ static void test_finish_without_commit_removes(void **state)
 
 /* A target that appeared meanwhile is not replaced; the complete data stays for a rename by hand.
  */
+static void test_finish_after_somebody_removed_it(void **state)
+{
+    struct fixture *fixture = *state;
+    struct of_stage stage;
+    onefold_error err;
+
+    assert_int_equal(open_stage(fixture, &stage, &err), ONEFOLD_OK);
+    assert_int_equal(unlink(fixture->journal.text), 0);
+    assert_int_equal(rmdir(fixture->stage.text), 0);
+    assert_int_equal(of_stage_finish(&stage), ONEFOLD_STATE_DROP);
+}
+
 static void test_commit_never_replaces(void **state)
 {
     struct fixture *fixture = *state;
@@ -284,6 +296,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_commit_renames, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_finish_without_commit_removes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_finish_after_somebody_removed_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_commit_never_replaces, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_commit_without_the_last_sync, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_force_exchanges, set_up, tear_down),
