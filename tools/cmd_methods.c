@@ -20,7 +20,9 @@ static void print_range(const onefold_param_info *param)
     if (strcmp(param->kind, "number") != 0 && strcmp(param->kind, "integer") != 0) {
         return;
     }
-    if (isfinite(param->min) && isfinite(param->max)) {
+    if (param->is_fact) {
+        printf(", greater than 0"); /* as every fact */
+    } else if (isfinite(param->min) && isfinite(param->max)) {
         printf(", %g to %g", param->min, param->max);
     } else if (isfinite(param->min)) {
         printf(", at least %g", param->min);
