@@ -67,7 +67,8 @@ void of_verify_sum_up(struct of_verify_state *state)
 onefold_status of_verify_take(struct of_verify_state *state, const char *file,
                               const onefold_error *found, onefold_error *err)
 {
-    /* What says nothing about the data is no finding: no memory, or direct I/O that is not there. */
+    /* What says nothing about the data is no finding: no memory, or direct I/O that is not there.
+     */
     switch (found->status) {
     case ONEFOLD_E_ARGUMENT:
     case ONEFOLD_E_MEMORY:
