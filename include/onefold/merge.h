@@ -93,7 +93,9 @@ typedef struct onefold_plan_options {
     int write_model_card; /* default 1 */
     uint32_t sums;        /* mask of ONEFOLD_SUM_*; default both */
     int no_symlinks;
-    const char *hf_cache; /* NULL = environment */
+    const char *hf_cache;   /* NULL = environment */
+    int compare;            /* for onefold_compare: nothing is written, the inputs are looked at */
+    const char *stats_path; /* saved inner products instead of a scan; NULL = none */
     onefold_notice_fn *notice;
     void *notice_context;
     uint64_t reserved[8];

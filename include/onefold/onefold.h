@@ -24,6 +24,7 @@
 
 #include "onefold/bench.h"
 #include "onefold/checkpoint.h"
+#include "onefold/compare.h"
 #include "onefold/digest.h"
 #include "onefold/dtype.h"
 #include "onefold/merge.h"

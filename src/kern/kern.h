@@ -63,6 +63,17 @@ struct of_kern {
      * Returns what pack returns. */
     size_t (*sum_bf16)(void *to, const struct of_kern_sum *sum, size_t first, size_t count);
 
+    /* d[i] = x[i] - base[i]; the second form unpacks x from BF16 on the way. */
+    void (*subtract)(float *d, const float *x, const float *base, size_t count);
+    void (*subtract_bf16)(float *d, const void *x, const float *base, size_t count);
+    /* Compare and exchange: low[i], high[i] = high[i] < low[i] ? (high[i], low[i]) : unchanged. The
+     * step of sorting networks; equal values (also zeros of either sign) stay where they are. */
+    void (*order_pair)(float *low, float *high, size_t count);
+    /* Sums of products in double, eight lanes: element i of both arrays belongs to lane i mod 8.
+     * lanes[k] = lanes[k] + ((double)a[i] * (double)b[i]), i ascending. `count` is a multiple of 8
+     * except in the last call for a grain. The product is exact in double. */
+    void (*add_products)(double lanes[8], const float *a, const float *b, size_t count);
+
     /* acc[i] = acc[i] / divisor */
     void (*divide)(float *acc, float divisor, size_t count);
     /* acc[i] = factor * acc[i] */

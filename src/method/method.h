@@ -2,9 +2,10 @@
 /*
  * Floor 2, `method`: merge rules as arithmetic only; includes base and kern. A rule never sees
  * files, types, threads or tiles. What a rule needs decides what the engine does for it: a linear
- * rule names coefficients from parameters, and nothing else. Gram, element-wise, ranked and random
- * classes have their place in enum of_class; their functions join the descriptor with the first
- * rule that needs them.
+ * rule names coefficients from parameters; a Gram rule names them from norms or inner products of
+ * the task vectors; an element-wise rule makes each element from the values of all inputs. Ranked
+ * and random classes have their place in enum of_class; their functions join the descriptor with
+ * the first rule that needs them.
  */
 #ifndef OF_METHOD_METHOD_H
 #define OF_METHOD_METHOD_H
@@ -12,12 +13,18 @@
 #include "base/attr.h"
 #include "base/err.h"
 #include "base/limits.h"
+#include "base/mem.h"
+#include "kern/kern.h"
 
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-enum of_class { OF_CLASS_COPY, OF_CLASS_LINEAR };
+enum of_class { OF_CLASS_COPY, OF_CLASS_LINEAR, OF_CLASS_GRAM, OF_CLASS_ELEMENT };
+
+/* What a rule must know of all tensors before the first output byte: nothing, the norms of the task
+ * vectors, or all their inner products. One scan of the inputs gives either. */
+enum of_gram_need { OF_GRAM_NONE, OF_GRAM_NORMS, OF_GRAM_FULL };
 
 /* plain: the rule sees x. delta: it sees x - base, and the output is base + factor * v. */
 enum of_frame { OF_FRAME_PLAIN, OF_FRAME_DELTA };
@@ -64,6 +71,45 @@ struct of_linear {
     double factor;
 };
 
+/* Inner products of the task vectors over all tensors the rule is applied to. `entries` is the
+ * whole symmetric T x T matrix, row by row; with OF_GRAM_NORMS only the diagonal counts, the rest
+ * is NaN. */
+struct of_gram {
+    uint32_t count; /* T */
+    enum of_gram_need need;
+    const double *entries;
+};
+
+/* What a Gram rule gets. Parameters of such rules are whole-model scalars (and facts of inputs), so
+ * `params` holds for all tensors. Memory for the solution comes from `arena`. */
+struct of_solve {
+    const struct of_params *params;
+    const struct of_gram *gram;
+    struct of_arena *arena;
+    struct of_report *report; /* warnings: an inert radius, tasks that are nearly orthogonal, ... */
+};
+
+/* What it answers. With class ELEMENT (bulyan) coefs are 1 for the inputs that go on and 0 for the
+ * others, which the engine then leaves out of the block. */
+struct of_solution {
+    double *coefs;   /* [T], caller's memory */
+    bool has_factor; /* the rule sets the factor of its native v itself (fedexp) */
+    double factor;
+};
+
+/* Elements of one output tensor as an element-wise rule sees them: the task vectors (delta frame)
+ * or the values (plain frame) of the inputs that have the tensor, as f32, in recipe order. */
+enum { OF_BLOCK_CHUNK = 256 }; /* a block is at most so long, so that loops have a known length */
+struct of_block {
+    const struct of_kern *kern;
+    const struct of_params *params; /* global rows only, resolved for this tensor */
+    uint32_t count;                 /* inputs here */
+    float *const *d;                /* [count][OF_BLOCK_CHUNK], 64-byte aligned; may be changed */
+    const float *coefs;             /* [count]: shares from prepare, rounded once */
+    float *v;                       /* [OF_BLOCK_CHUNK]: the result, before lambda and base */
+    size_t length;                  /* elements that count; the rest of each chunk is zero */
+};
+
 struct of_method {
     const char *name;
     const char *summary;
@@ -79,8 +125,19 @@ struct of_method {
     uint32_t input_count_max;
     const struct of_param *params; /* without lambda, beta and scale, which the plan handles */
     uint32_t param_count;
+    enum of_gram_need gram; /* GRAM, and ELEMENT rules that choose inputs first */
+    /* LINEAR, and ELEMENT for shares (coefs); checks what the parameters alone show for all
+     * classes. NULL for an ELEMENT or GRAM rule: shares are 1/T. */
     onefold_status (*prepare)(const struct of_params *given, struct of_linear *ret_linear,
                               onefold_error *err);
+    /* GRAM, and ELEMENT with gram != NONE. */
+    onefold_status (*solve)(const struct of_solve *solve, struct of_solution *ret_solution,
+                            onefold_error *err);
+    /* ELEMENT. Cannot fail: parameters were checked. Plain loops or kernels; no allocation. */
+    void (*blend)(const struct of_block *block);
+    /* Words of caution that hold for the whole merge: even T with the lower median, and the like.
+     * May be NULL. Called once by the plan. */
+    void (*caution)(const struct of_params *given, struct of_report *report);
 };
 
 uint64_t of_method_count(void);

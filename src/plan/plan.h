@@ -20,6 +20,7 @@
 #include "ckpt/checkpoint.h"
 #include "ckpt/layout.h"
 #include "ckpt/sidefile.h"
+#include "fmt/stats_file.h"
 #include "method/method.h"
 #include "recipe/recipe.h"
 
@@ -53,8 +54,10 @@ struct of_plan_options {
     uint32_t slot_count_max;
     uint32_t area_count_max; /* inputs per round */
     /* What the machine allows. This floor may not ask the system: whoever builds a plan does. */
-    uint32_t machine_cpu_count;    /* 0 = unknown */
-    uint64_t machine_memory_bytes; /* what cgroups leave; 0 = unknown */
+    bool compare;                      /* nothing is written; the survey gathers everything */
+    const struct of_stats_file *stats; /* saved inner products: no scan; NULL = none */
+    uint32_t machine_cpu_count;        /* 0 = unknown */
+    uint64_t machine_memory_bytes;     /* what cgroups leave; 0 = unknown */
 };
 void of_plan_options_init(struct of_plan_options *options);
 
@@ -145,6 +148,28 @@ struct of_budget_line {
 };
 enum { OF_BUDGET_LINES_MAX = 16 };
 
+/*
+ * Statistics of the task vectors, gathered by a pass of its own before the blend (or alone, for
+ * compare). Per grain and step a worker fills `sum_count` doubles and `count_count` integers; they
+ * are added in the order lanes, grains, steps in plan order, so no choice of memory, threads or
+ * tiles changes a bit. sums    inner products <d_s, d_t>, s <= t, row by row of the upper triangle
+ * (FULL), or <d_t, d_t> (NORMS); with `elementwise` then: sum of overlap, sum of the tail statistic
+ *   counts  with `elementwise`: exact zeros [T], agreement |s| = 0..T [T + 1], elements that count
+ *           in overlap [1], elements that count in tails [1]; NaN [T + 1] and infinities [T + 1] of
+ *           inputs and base
+ */
+struct of_survey_shape {
+    enum of_gram_need need;
+    bool elementwise;
+    uint32_t input_count; /* T */
+    uint32_t sum_count;
+    uint32_t count_count;
+};
+void of_survey_shape_make(enum of_gram_need need, bool elementwise, uint32_t input_count,
+                          struct of_survey_shape *ret_shape);
+/* Index in sums of <d_s, d_t>. */
+uint32_t of_survey_pair(const struct of_survey_shape *shape, uint32_t s, uint32_t t);
+
 /* How the plan is carried out; not hashed. Sizes of one slot's parts: area_count + 1 read areas
  * (the last is the base's) and one area that holds the plane and, in the end, the output bytes. */
 struct of_how {
@@ -203,8 +228,11 @@ struct of_plan {
     } * notices;
     uint32_t notice_count;
 
-    uint64_t read_bytes;  /* of the one pass */
-    uint64_t write_bytes; /* tensor data and headers */
+    uint64_t read_bytes;           /* of the one pass */
+    uint64_t write_bytes;          /* tensor data and headers */
+    struct of_survey_shape survey; /* need NONE: one pass */
+    uint32_t pass_count;           /* reads of the inputs: 1, or 2 with a survey before the blend */
+    bool gather;                   /* all inputs of a tile must be in the slot together */
     struct of_how how;
     struct of_sha256_digest hash; /* plan hash */
 };
