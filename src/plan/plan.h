@@ -93,6 +93,7 @@ struct of_row {
                     */
     double lambda; /* for print: sum form; NAN where the method has none */
     double beta;   /* mean form */
+    const double *global; /* ELEMENT: [param], global settings of these tensors; else NULL */
 };
 
 enum of_step_kind {
@@ -170,6 +171,26 @@ void of_survey_shape_make(enum of_gram_need need, bool elementwise, uint32_t inp
 /* Index in sums of <d_s, d_t>. */
 uint32_t of_survey_pair(const struct of_survey_shape *shape, uint32_t s, uint32_t t);
 
+/* Memory that the run takes for all this, so that the budget can count it. A slot keeps sums per
+ * grain and counts per step of its visit. */
+static inline uint64_t of_survey_slot_bytes(const struct of_survey_shape *shape, uint64_t grains,
+                                            uint64_t steps)
+{
+    return (grains * shape->sum_count + steps * shape->count_count) * sizeof(double);
+}
+/* Of one worker, behind its three blocks: chunks of all inputs, their addresses and coefficients
+ * for a block of an element-wise rule or for the survey, and eight lanes for each sum. */
+static inline uint64_t of_chunk_scratch_bytes(const struct of_survey_shape *shape,
+                                              uint32_t input_count)
+{
+    const uint64_t of_input =
+        OF_BLOCK_CHUNK * sizeof(float) + sizeof(float *) + sizeof(float) + 4 * sizeof(double);
+    const uint64_t of_elems = OF_BLOCK_CHUNK * 8 * sizeof(double);
+
+    return (uint64_t)input_count * of_input + shape->sum_count * 8 * sizeof(double) + of_elems +
+           1024;
+}
+
 /* How the plan is carried out; not hashed. Sizes of one slot's parts: area_count + 1 read areas
  * (the last is the base's) and one area that holds the plane and, in the end, the output bytes. */
 struct of_how {
@@ -233,6 +254,8 @@ struct of_plan {
     struct of_survey_shape survey; /* need NONE: one pass */
     uint32_t pass_count;           /* reads of the inputs: 1, or 2 with a survey before the blend */
     bool gather;                   /* all inputs of a tile must be in the slot together */
+    const struct of_stats_file *stats; /* inner products instead of the survey; NULL = none */
+    struct of_params params;           /* rules that solve: settings and facts of the whole model */
     struct of_how how;
     struct of_sha256_digest hash; /* plan hash */
 };
@@ -254,6 +277,17 @@ void of_plan_visit(const struct of_plan *plan, uint64_t number, struct of_visit 
 /* The bytes of input `input` (input_count = the base) that the visit needs. */
 void of_plan_visit_range(const struct of_plan *plan, const struct of_visit *visit, uint32_t input,
                          struct of_range *ret_range);
+
+/* Does the step take part in the survey? Tensors with arithmetic that every input has. */
+static inline bool of_plan_is_surveyed(const struct of_plan *plan, uint32_t step)
+{
+    bool all = plan->steps[step].kind == OF_STEP_MERGE && plan->tensors[step].elem_count > 0;
+
+    for (uint32_t i = 0; all && i < plan->input_count; i++) {
+        all = plan->inputs[i].layout->shards[step] != OF_PLACE_ABSENT;
+    }
+    return all;
+}
 
 enum of_plan_form { OF_PLAN_TEXT, OF_PLAN_TEXT_ALL, OF_PLAN_JSON };
 /* Returns false to stop. */
