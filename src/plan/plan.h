@@ -6,6 +6,7 @@
  *
  *   match    which input tensors feed which output          -> steps, layouts
  *   resolve  parameters per tensor, coefficients            -> rows
+ *   survey   what a pass before the blend gathers           -> shape of the sums
  *   budget   memory as a sum of named parts                 -> slot size, slot count, k
  *   order    units (a large step, or a bundle of small ones) and their visits
  *   text     prints it
@@ -84,7 +85,9 @@ struct of_plan_input {
 
 /* One distinct set of coefficients; steps share rows. */
 struct of_row {
-    const float *coefs; /* [T] */
+    /* [T]. Class GRAM, and ELEMENT with gram != NONE: zeros here, the run makes its own from the
+     * solution, which is the same for all rows that are not alone. */
+    const float *coefs;
     bool has_divisor;
     float divisor;
     bool has_factor; /* multiply v before adding the base (plain frame: before storing) */
@@ -147,17 +150,23 @@ struct of_budget_line {
     uint64_t bytes;
     const char *why;
 };
-enum { OF_BUDGET_LINES_MAX = 16 };
+enum { OF_BUDGET_LINES_MAX = 20 };
+/* Matrices T x T of doubles that the arena of solve may take. */
+enum { OF_SOLVE_MATRICES = 4 };
 
 /*
  * Statistics of the task vectors, gathered by a pass of its own before the blend (or alone, for
  * compare). Per grain and step a worker fills `sum_count` doubles and `count_count` integers; they
  * are added in the order lanes, grains, steps in plan order, so no choice of memory, threads or
- * tiles changes a bit. sums    inner products <d_s, d_t>, s <= t, row by row of the upper triangle
- * (FULL), or <d_t, d_t> (NORMS); with `elementwise` then: sum of overlap, sum of the tail statistic
+ * tiles changes a bit.
+ *
+ *   sums    inner products <d_s, d_t>, s <= t, row by row of the upper triangle (FULL), or
+ *           <d_t, d_t> (NORMS); with `elementwise` then: sum of overlap, sum of the tail statistic
  *   counts  with `elementwise`: exact zeros [T], agreement |s| = 0..T [T + 1], elements that count
  *           in overlap [1], elements that count in tails [1]; NaN [T + 1] and infinities [T + 1] of
- *           inputs and base
+ *           inputs and base. Without: none (what is not finite ends the run)
+ *
+ * Only merge steps count. An input without the step's tensor adds nothing.
  */
 struct of_survey_shape {
     enum of_gram_need need;
@@ -168,8 +177,19 @@ struct of_survey_shape {
 };
 void of_survey_shape_make(enum of_gram_need need, bool elementwise, uint32_t input_count,
                           struct of_survey_shape *ret_shape);
-/* Index in sums of <d_s, d_t>. */
+/* Index in sums of <d_s, d_t>, in either order; with NORMS s and t are the same. */
 uint32_t of_survey_pair(const struct of_survey_shape *shape, uint32_t s, uint32_t t);
+/* Where the two sums and the groups of counts of an elementwise survey start. */
+uint32_t of_survey_overlap(const struct of_survey_shape *shape); /* in sums; the tail is next */
+enum of_survey_group {
+    OF_SURVEY_ZEROS,      /* [T] */
+    OF_SURVEY_AGREEMENT,  /* [T + 1] */
+    OF_SURVEY_IN_OVERLAP, /* [1] */
+    OF_SURVEY_IN_TAIL,    /* [1] */
+    OF_SURVEY_NAN,        /* [T + 1] */
+    OF_SURVEY_INF         /* [T + 1] */
+};
+uint32_t of_survey_counts(const struct of_survey_shape *shape, enum of_survey_group group);
 
 /* Memory that the run takes for all this, so that the budget can count it. A slot keeps sums per
  * grain and counts per step of its visit. */
@@ -205,7 +225,35 @@ struct of_how {
     uint64_t out_area_bytes;
     uint64_t slot_bytes; /* area_count * area_bytes + base_area_bytes + out_area_bytes */
     uint64_t pool_bytes;
-    uint64_t scratch_bytes; /* per worker */
+    /*
+     * Partial sums of a visit, in the slot's state (not in the pool): survey_entry_count entries,
+     * each sum_count doubles and count_count uint64_t of the plan's survey; all sums first, then
+     * all counts. A tile of one step has one entry per grain; a bundle has one per step (a worker
+     * has the whole step and adds its grains itself, in order, from +0). 0 without a survey.
+     */
+    uint32_t survey_entry_count;
+    uint64_t survey_bytes; /* entries * (sum_count + count_count) * 8 */
+    /*
+     * Per worker: struct of_job_scratch (run/job.h), rounded up to 64 bytes; behind it the larger
+     * of the two below, of which one pass uses the first and the other pass the second.
+     *
+     * element_scratch_bytes, blend of an element-wise rule:
+     *     float d[T][OF_BLOCK_CHUNK], float v[OF_BLOCK_CHUNK], float *d_list[T], float coefs[T],
+     *     each rounded up to 64 bytes.
+     * survey_scratch_bytes, of a plan with a survey:
+     *     float d[N][OF_BLOCK_CHUNK] with N = T when inputs are gathered, else 1; then
+     *     double lanes[sum_count][8]; then uint64_t counts[count_count]; then float *d_list[N];
+     * then bool present[N]; each rounded up to 64 bytes.
+     */
+    uint64_t scratch_bytes; /* per worker, all of it */
+    uint64_t element_scratch_bytes;
+    uint64_t survey_scratch_bytes;
+    /*
+     * What the run may take from its arena besides, for all: a running step and the total of the
+     * survey, the whole T x T matrix (struct of_gram), coefs of every row, and the arena of
+     * solve (OF_SOLVE_MATRICES matrices T x T and some vectors). 0 without Gram.
+     */
+    uint64_t statistics_bytes;
     struct of_budget_line lines[OF_BUDGET_LINES_MAX];
     uint32_t line_count;
 };
@@ -249,11 +297,17 @@ struct of_plan {
     } * notices;
     uint32_t notice_count;
 
-    uint64_t read_bytes;           /* of the one pass */
+    uint64_t read_bytes;           /* of all passes together */
     uint64_t write_bytes;          /* tensor data and headers */
     struct of_survey_shape survey; /* need NONE: one pass */
     uint32_t pass_count;           /* reads of the inputs: 1, or 2 with a survey before the blend */
     bool gather;                   /* all inputs of a tile must be in the slot together */
+    bool compare;                  /* survey only: there is nothing to blend or to write */
+    /* Saved inner products [T * T] of exactly these inputs: solved from, nothing is surveyed. NULL:
+     * none, or the rule has no use for them. */
+    const double *gram;
+    /* Class GRAM, and ELEMENT with gram != NONE: what solve gets as its params. Else empty. */
+    struct of_params solve_params;
     const struct of_stats_file *stats; /* inner products instead of the survey; NULL = none */
     struct of_params params;           /* rules that solve: settings and facts of the whole model */
     struct of_how how;
