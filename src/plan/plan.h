@@ -96,7 +96,9 @@ struct of_row {
                     */
     double lambda; /* for print: sum form; NAN where the method has none */
     double beta;   /* mean form */
-    const double *global; /* ELEMENT: [param], global settings of these tensors; else NULL */
+    /* ELEMENT: [param], global settings of these tensors. NULL: the tensor is summed as with a
+     * linear rule, also where an element-wise rule meets a tensor that only the base has. */
+    const double *global;
 };
 
 enum of_step_kind {
@@ -166,7 +168,7 @@ enum { OF_SOLVE_MATRICES = 4 };
  *           in overlap [1], elements that count in tails [1]; NaN [T + 1] and infinities [T + 1] of
  *           inputs and base. Without: none (what is not finite ends the run)
  *
- * Only merge steps count. An input without the step's tensor adds nothing.
+ * Only merge steps count that every input has (of_plan_is_surveyed).
  */
 struct of_survey_shape {
     enum of_gram_need need;
@@ -225,33 +227,11 @@ struct of_how {
     uint64_t out_area_bytes;
     uint64_t slot_bytes; /* area_count * area_bytes + base_area_bytes + out_area_bytes */
     uint64_t pool_bytes;
-    /*
-     * Partial sums of a visit, in the slot's state (not in the pool): survey_entry_count entries,
-     * each sum_count doubles and count_count uint64_t of the plan's survey; all sums first, then
-     * all counts. A tile of one step has one entry per grain; a bundle has one per step (a worker
-     * has the whole step and adds its grains itself, in order, from +0). 0 without a survey.
-     */
-    uint32_t survey_entry_count;
-    uint64_t survey_bytes; /* entries * (sum_count + count_count) * 8 */
-    /*
-     * Per worker: struct of_job_scratch (run/job.h), rounded up to 64 bytes; behind it the larger
-     * of the two below, of which one pass uses the first and the other pass the second.
-     *
-     * element_scratch_bytes, blend of an element-wise rule:
-     *     float d[T][OF_BLOCK_CHUNK], float v[OF_BLOCK_CHUNK], float *d_list[T], float coefs[T],
-     *     each rounded up to 64 bytes.
-     * survey_scratch_bytes, of a plan with a survey:
-     *     float d[N][OF_BLOCK_CHUNK] with N = T when inputs are gathered, else 1; then
-     *     double lanes[sum_count][8]; then uint64_t counts[count_count]; then float *d_list[N];
-     * then bool present[N]; each rounded up to 64 bytes.
-     */
-    uint64_t scratch_bytes; /* per worker, all of it */
-    uint64_t element_scratch_bytes;
-    uint64_t survey_scratch_bytes;
-    /*
-     * What the run may take from its arena besides, for all: a running step and the total of the
-     * survey, the whole T x T matrix (struct of_gram), coefs of every row, and the arena of
-     * solve (OF_SOLVE_MATRICES matrices T x T and some vectors). 0 without Gram.
+    uint64_t survey_bytes;  /* per slot, not in the pool: of_survey_slot_bytes of any visit */
+    uint64_t scratch_bytes; /* per worker: blocks (run/job.h) and of_chunk_scratch_bytes */
+    /* What the run may take besides for statistics: a step and the total of the survey, the whole
+     * matrix (struct of_gram), coefficients of every row, and the arena of solve
+     * (OF_SOLVE_MATRICES matrices T x T and some vectors). 0 where nothing is surveyed or solved.
      */
     uint64_t statistics_bytes;
     struct of_budget_line lines[OF_BUDGET_LINES_MAX];
@@ -303,13 +283,9 @@ struct of_plan {
     uint32_t pass_count;           /* reads of the inputs: 1, or 2 with a survey before the blend */
     bool gather;                   /* all inputs of a tile must be in the slot together */
     bool compare;                  /* survey only: there is nothing to blend or to write */
-    /* Saved inner products [T * T] of exactly these inputs: solved from, nothing is surveyed. NULL:
-     * none, or the rule has no use for them. */
-    const double *gram;
-    /* Class GRAM, and ELEMENT with gram != NONE: what solve gets as its params. Else empty. */
-    struct of_params solve_params;
-    const struct of_stats_file *stats; /* inner products instead of the survey; NULL = none */
-    struct of_params params;           /* rules that solve: settings and facts of the whole model */
+    /* Inner products instead of the survey, of exactly these inputs; NULL = none, or no use. */
+    const struct of_stats_file *stats;
+    struct of_params params; /* rules that solve: settings and facts of the whole model */
     struct of_how how;
     struct of_sha256_digest hash; /* plan hash */
 };
