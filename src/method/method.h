@@ -95,6 +95,8 @@ struct of_solution {
     double *coefs;   /* [T], caller's memory */
     bool has_factor; /* the rule sets the factor of its native v itself (fedexp) */
     double factor;
+    bool has_radius; /* the rule clipped (cclip, arc): with which radius, for the manifest */
+    double radius;
 };
 
 /* Elements of one output tensor as an element-wise rule sees them: the task vectors (delta frame)
