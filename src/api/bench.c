@@ -28,6 +28,10 @@ enum kind {
     KIND_FOLD_PLAIN_BF16,
     KIND_FOLD_DELTA_BF16,
     KIND_SUM_BF16,
+    KIND_SUBTRACT,
+    KIND_SUBTRACT_BF16,
+    KIND_ORDER_PAIR,
+    KIND_ADD_PRODUCTS,
     KIND_DIVIDE,
     KIND_SCALE,
     KIND_FINISH_DELTA,
@@ -60,6 +64,10 @@ static const struct row rows[] = {
     {"fold_plain_bf16", KIND_FOLD_PLAIN_BF16, ONEFOLD_DTYPE_BF16, 6},
     {"fold_delta_bf16", KIND_FOLD_DELTA_BF16, ONEFOLD_DTYPE_BF16, 10},
     {"sum_bf16", KIND_SUM_BF16, ONEFOLD_DTYPE_BF16, 8},
+    {"subtract", KIND_SUBTRACT, ONEFOLD_DTYPE_F32, 8},
+    {"subtract_bf16", KIND_SUBTRACT_BF16, ONEFOLD_DTYPE_BF16, 6},
+    {"order_pair", KIND_ORDER_PAIR, ONEFOLD_DTYPE_F32, 8},
+    {"add_products", KIND_ADD_PRODUCTS, ONEFOLD_DTYPE_F32, 8},
     {"divide", KIND_DIVIDE, ONEFOLD_DTYPE_F32, 4},
     {"scale", KIND_SCALE, ONEFOLD_DTYPE_F32, 4},
     {"finish_delta", KIND_FINISH_DELTA, ONEFOLD_DTYPE_F32, 8},
@@ -72,7 +80,8 @@ struct arrays {
     float acc[OF_GRAIN_ELEMS];
     float base[OF_GRAIN_ELEMS];
     double wide[OF_GRAIN_ELEMS]; /* encoded elements of any type */
-    uint64_t sum;                /* keeps results that only return a number */
+    double lanes[8];
+    uint64_t sum; /* keeps results that only return a number */
 };
 
 /* Ordinary numbers, about as large as weights, by a small generator: no kernel may meet a special
@@ -81,6 +90,7 @@ static void fill_arrays(struct arrays *arrays, const struct of_kern *kern, onefo
 {
     uint32_t state = 1;
 
+    memset(arrays->lanes, 0, sizeof(arrays->lanes));
     for (uint32_t i = 0; i < OF_GRAIN_ELEMS; i++) {
         state = state * 1664525U + 1013904223U;
         arrays->base[i] = ((float)(state >> 8) / 16777216.0F - 0.5F) * 0.1F;
@@ -134,6 +144,18 @@ static void call_kernel(const struct of_kern *kern, const struct row *row, struc
         break;
     case KIND_SUM_BF16:
         arrays->sum += call_sum(kern, arrays);
+        break;
+    case KIND_SUBTRACT:
+        kern->subtract(arrays->acc, (const float *)(const void *)arrays->wide, arrays->base, count);
+        break;
+    case KIND_SUBTRACT_BF16:
+        kern->subtract_bf16(arrays->acc, arrays->wide, arrays->base, count);
+        break;
+    case KIND_ORDER_PAIR:
+        kern->order_pair(arrays->acc, arrays->base, count);
+        break;
+    case KIND_ADD_PRODUCTS:
+        kern->add_products(arrays->lanes, arrays->acc, arrays->base, count);
         break;
     case KIND_DIVIDE:
         kern->divide(arrays->acc, 1.0F, count);

@@ -584,6 +584,78 @@ static size_t sum_bf16(void *to, const struct of_kern_sum *sum, size_t first, si
     return bad;
 }
 
+static void subtract(float *restrict d, const float *restrict x, const float *restrict base,
+                     size_t count)
+{
+    size_t i = 0;
+
+    for (; i + 8 <= count; i += 8) {
+        _mm256_storeu_ps(d + i, _mm256_sub_ps(_mm256_loadu_ps(x + i), _mm256_loadu_ps(base + i)));
+    }
+    for (; i < count; i++) {
+        d[i] = x[i] - base[i];
+    }
+}
+
+static void subtract_bf16(float *restrict d, const void *restrict x, const float *restrict base,
+                          size_t count)
+{
+    const uint8_t *bytes = x;
+    size_t i = 0;
+
+    for (; i + 8 <= count; i += 8) {
+        _mm256_storeu_ps(d + i, _mm256_sub_ps(load_bf16(bytes + i * 2), _mm256_loadu_ps(base + i)));
+    }
+    for (; i < count; i++) {
+        d[i] = of_elem_from_bf16(of_bytes_load16(bytes + i * 2)) - base[i];
+    }
+}
+
+/* The instructions are not symmetric: min is a < b ? a : b and max is a > b ? a : b, whatever NaNs
+ * and zeros of either sign there are. With the operands in this order that is the law's choice. */
+static void order_pair(float *restrict low, float *restrict high, size_t count)
+{
+    size_t i = 0;
+
+    for (; i + 8 <= count; i += 8) {
+        const __m256 a = _mm256_loadu_ps(low + i);
+        const __m256 b = _mm256_loadu_ps(high + i);
+
+        _mm256_storeu_ps(low + i, _mm256_min_ps(b, a));
+        _mm256_storeu_ps(high + i, _mm256_max_ps(a, b));
+    }
+    for (; i < count; i++) {
+        const float a = low[i];
+        const float b = high[i];
+
+        low[i] = b < a ? b : a;
+        high[i] = b < a ? a : b;
+    }
+}
+
+/* Four doubles of eight elements: lanes 0 to 3 and 4 to 7. */
+static inline __m256d product_4(const float *a, const float *b)
+{
+    return _mm256_mul_pd(_mm256_cvtps_pd(_mm_loadu_ps(a)), _mm256_cvtps_pd(_mm_loadu_ps(b)));
+}
+
+static void add_products(double lanes[8], const float *a, const float *b, size_t count)
+{
+    __m256d low = _mm256_loadu_pd(lanes);
+    __m256d high = _mm256_loadu_pd(lanes + 4);
+    size_t i = 0;
+
+    for (; i + 8 <= count; i += 8) {
+        low = _mm256_add_pd(low, product_4(a + i, b + i));
+        high = _mm256_add_pd(high, product_4(a + i + 4, b + i + 4));
+    }
+    _mm256_storeu_pd(lanes, low);
+    _mm256_storeu_pd(lanes + 4, high);
+    for (; i < count; i++) {
+        lanes[i % 8] = lanes[i % 8] + ((double)a[i] * (double)b[i]);
+    }
+}
+
 static void divide(float *acc, float divisor, size_t count)
 {
     const __m256 by = _mm256_set1_ps(divisor);
@@ -683,6 +755,10 @@ void of_kern_fill_avx2(struct of_kern *kern)
     kern->fold_plain_bf16 = fold_plain_bf16;
     kern->fold_delta_bf16 = fold_delta_bf16;
     kern->sum_bf16 = sum_bf16;
+    kern->subtract = subtract;
+    kern->subtract_bf16 = subtract_bf16;
+    kern->order_pair = order_pair;
+    kern->add_products = add_products;
     kern->divide = divide;
     kern->scale = scale;
     kern->finish_delta = finish_delta;

@@ -530,6 +530,95 @@ static size_t sum_bf16(void *to, const struct of_kern_sum *sum, size_t first, si
     return bad;
 }
 
+static void subtract(float *restrict d, const float *restrict x, const float *restrict base,
+                     size_t count)
+{
+    size_t i = 0;
+
+    for (; i + 4 <= count; i += 4) {
+        vst1q_f32(d + i, vsubq_f32(vld1q_f32(x + i), vld1q_f32(base + i)));
+    }
+    for (; i < count; i++) {
+        d[i] = x[i] - base[i];
+    }
+}
+
+static void subtract_bf16(float *restrict d, const void *restrict x, const float *restrict base,
+                          size_t count)
+{
+    const uint8_t *bytes = x;
+    size_t i = 0;
+
+    for (; i + 8 <= count; i += 8) {
+        uint16x8_t words = load_words(bytes + i * 2);
+
+        vst1q_f32(d + i, vsubq_f32(bf16_low(words), vld1q_f32(base + i)));
+        vst1q_f32(d + i + 4, vsubq_f32(bf16_high(words), vld1q_f32(base + i + 4)));
+    }
+    for (; i < count; i++) {
+        d[i] = of_elem_from_bf16(of_bytes_load16(bytes + i * 2)) - base[i];
+    }
+}
+
+/* By comparing and selecting: vminq and vmaxq would make NaNs of NaNs and order zeros by sign. */
+static void order_pair(float *restrict low, float *restrict high, size_t count)
+{
+    size_t i = 0;
+
+    for (; i + 4 <= count; i += 4) {
+        const float32x4_t a = vld1q_f32(low + i);
+        const float32x4_t b = vld1q_f32(high + i);
+        const uint32x4_t swap = vcltq_f32(b, a);
+
+        vst1q_f32(low + i, vbslq_f32(swap, b, a));
+        vst1q_f32(high + i, vbslq_f32(swap, a, b));
+    }
+    for (; i < count; i++) {
+        const float a = low[i];
+        const float b = high[i];
+
+        low[i] = b < a ? b : a;
+        high[i] = b < a ? a : b;
+    }
+}
+
+static inline float64x2_t product_low(float32x4_t a, float32x4_t b)
+{
+    return vmulq_f64(vcvt_f64_f32(vget_low_f32(a)), vcvt_f64_f32(vget_low_f32(b)));
+}
+
+static inline float64x2_t product_high(float32x4_t a, float32x4_t b)
+{
+    return vmulq_f64(vcvt_high_f64_f32(a), vcvt_high_f64_f32(b));
+}
+
+static void add_products(double lanes[8], const float *a, const float *b, size_t count)
+{
+    float64x2_t acc[4];
+    size_t i = 0;
+
+    for (size_t k = 0; k < 4; k++) {
+        acc[k] = vld1q_f64(lanes + 2 * k);
+    }
+    for (; i + 8 <= count; i += 8) {
+        const float32x4_t a_low = vld1q_f32(a + i);
+        const float32x4_t b_low = vld1q_f32(b + i);
+        const float32x4_t a_high = vld1q_f32(a + i + 4);
+        const float32x4_t b_high = vld1q_f32(b + i + 4);
+
+        acc[0] = vaddq_f64(acc[0], product_low(a_low, b_low));
+        acc[1] = vaddq_f64(acc[1], product_high(a_low, b_low));
+        acc[2] = vaddq_f64(acc[2], product_low(a_high, b_high));
+        acc[3] = vaddq_f64(acc[3], product_high(a_high, b_high));
+    }
+    for (size_t k = 0; k < 4; k++) {
+        vst1q_f64(lanes + 2 * k, acc[k]);
+    }
+    for (; i < count; i++) {
+        lanes[i % 8] = lanes[i % 8] + ((double)a[i] * (double)b[i]);
+    }
+}
+
 static void divide(float *acc, float divisor, size_t count)
 {
     const float32x4_t by = vdupq_n_f32(divisor);
@@ -628,6 +717,10 @@ void of_kern_fill_neon(struct of_kern *kern)
     kern->fold_plain_bf16 = fold_plain_bf16;
     kern->fold_delta_bf16 = fold_delta_bf16;
     kern->sum_bf16 = sum_bf16;
+    kern->subtract = subtract;
+    kern->subtract_bf16 = subtract_bf16;
+    kern->order_pair = order_pair;
+    kern->add_products = add_products;
     kern->divide = divide;
     kern->scale = scale;
     kern->finish_delta = finish_delta;

@@ -189,6 +189,42 @@ static void fold_delta_bf16(float *restrict acc, const void *restrict x, const f
     }
 }
 
+static void subtract(float *restrict d, const float *restrict x, const float *restrict base,
+                     size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        d[i] = x[i] - base[i];
+    }
+}
+
+static void subtract_bf16(float *restrict d, const void *restrict x, const float *restrict base,
+                          size_t count)
+{
+    const uint8_t *bytes = x;
+
+    for (size_t i = 0; i < count; i++) {
+        d[i] = of_elem_from_bf16(of_bytes_load16(bytes + i * 2)) - base[i];
+    }
+}
+
+static void order_pair(float *restrict low, float *restrict high, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const float a = low[i];
+        const float b = high[i];
+
+        low[i] = b < a ? b : a;
+        high[i] = b < a ? a : b;
+    }
+}
+
+static void add_products(double lanes[8], const float *a, const float *b, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        lanes[i % 8] = lanes[i % 8] + ((double)a[i] * (double)b[i]);
+    }
+}
+
 static void divide(float *acc, float divisor, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -296,6 +332,10 @@ void of_kern_fill_scalar(struct of_kern *kern)
     kern->fold_plain_bf16 = fold_plain_bf16;
     kern->fold_delta_bf16 = fold_delta_bf16;
     kern->sum_bf16 = sum_bf16;
+    kern->subtract = subtract;
+    kern->subtract_bf16 = subtract_bf16;
+    kern->order_pair = order_pair;
+    kern->add_products = add_products;
     kern->divide = divide;
     kern->scale = scale;
     kern->finish_delta = finish_delta;

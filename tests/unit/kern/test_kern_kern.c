@@ -39,6 +39,11 @@ static void assert_complete(const struct of_kern *kern)
     assert_non_null(kern->fold_delta);
     assert_non_null(kern->fold_plain_bf16);
     assert_non_null(kern->fold_delta_bf16);
+    assert_non_null(kern->sum_bf16);
+    assert_non_null(kern->subtract);
+    assert_non_null(kern->subtract_bf16);
+    assert_non_null(kern->order_pair);
+    assert_non_null(kern->add_products);
     assert_non_null(kern->divide);
     assert_non_null(kern->scale);
     assert_non_null(kern->finish_delta);

@@ -160,6 +160,58 @@ static void test_order_of_delta(void **state)
     assert_true(acc == base);
 }
 
+static void test_difference_is_rounded_once(void **state)
+{
+    const float base[] = {0x1p-30F, 1.0F};
+    const float x[] = {1.0F, 1.0F + 0x1p-7F};
+    const uint16_t codes[] = {0x3f80, 0x3f81};
+    float d[2];
+
+    (void)state;
+    kern.subtract(d, x, base, 2);
+    assert_true(d[0] == 1.0F && d[1] == 0x1p-7F);
+    d[0] = 7.0F;
+    kern.subtract_bf16(d, codes, base, 2);
+    assert_true(d[0] == 1.0F && d[1] == 0x1p-7F);
+}
+
+/* Only a smaller second value moves: equal ones and NaNs stay where they are. */
+static void test_order_of_a_pair(void **state)
+{
+    float low[] = {2.0F, 1.0F, 0.0F, -0.0F, NAN, 1.0F};
+    float high[] = {1.0F, 2.0F, -0.0F, 0.0F, 1.0F, NAN};
+
+    (void)state;
+    kern.order_pair(low, high, LENGTH(low));
+    assert_true(low[0] == 1.0F && high[0] == 2.0F);
+    assert_true(low[1] == 1.0F && high[1] == 2.0F);
+    assert_true(!signbit(low[2]) && signbit(high[2]));
+    assert_true(signbit(low[3]) && !signbit(high[3]));
+    assert_true(isnan(low[4]) && high[4] == 1.0F);
+    assert_true(low[5] == 1.0F && isnan(high[5]));
+}
+
+static void test_products_go_to_their_lanes(void **state)
+{
+    double lanes[8] = {100.0};
+    float a[11];
+    float b[11];
+
+    (void)state;
+    for (int i = 0; i < 11; i++) {
+        a[i] = (float)i;
+        b[i] = 2.0F;
+    }
+    kern.add_products(lanes, a, b, 11);
+    assert_true(lanes[0] == 100.0 + 0.0 + 16.0 && lanes[1] == 2.0 + 18.0);
+    assert_true(lanes[2] == 4.0 + 20.0 && lanes[3] == 6.0 && lanes[7] == 14.0);
+    /* Far below what f32 holds: the product is made in double. */
+    a[0] = 0x1p-149F;
+    lanes[0] = 0.0;
+    kern.add_products(lanes, a, a, 1);
+    assert_true(lanes[0] == 0x1p-298);
+}
+
 static void test_subnormals_are_kept(void **state)
 {
     float acc = 0x1p-148F;
@@ -193,6 +245,9 @@ int main(void)
         cmocka_unit_test(test_f64),
         cmocka_unit_test(test_no_fused_multiply_add),
         cmocka_unit_test(test_order_of_delta),
+        cmocka_unit_test(test_difference_is_rounded_once),
+        cmocka_unit_test(test_order_of_a_pair),
+        cmocka_unit_test(test_products_go_to_their_lanes),
         cmocka_unit_test(test_subnormals_are_kept),
         cmocka_unit_test(test_nothing_for_no_elements),
     };
