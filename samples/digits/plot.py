@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The results as a picture (SVG): one panel per scenario, one line per model or rule."""
+import statistics
+from xml.sax.saxutils import escape
+
+import report
+
+PER_ROW, LINE, PANEL, LEFT, TOP, GAP = 4, 17, 200, 215, 96, 28
+STYLE = """
+  text { font: 12px system-ui, sans-serif; fill: #222 }
+  .title { font-weight: 600 } .large { font-size: 15px; font-weight: 600 } .small { font-size: 11px; fill: #666 }
+  .axis { stroke: #bbb; stroke-width: 1 } .grid { stroke: #eee; stroke-width: 1 }
+  .mark { stroke: #c2410c; stroke-width: 1.5; stroke-dasharray: 4 3 }
+  .spread { stroke: #1d4ed8; stroke-width: 2; opacity: .45 } .dot { fill: #1d4ed8 } .plain { fill: none; stroke: #1d4ed8 }
+  .other { fill: #666 } .other-spread { stroke: #666; stroke-width: 2; opacity: .45 } .back { fill: #fff }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #ddd } .small { fill: #999 } .axis { stroke: #555 } .grid { stroke: #2c2c2c } .back { fill: #171717 }
+    .mark { stroke: #fb923c } .spread { stroke: #93c5fd } .dot { fill: #93c5fd } .plain { stroke: #93c5fd }
+    .other { fill: #aaa } .other-spread { stroke: #aaa }
+  }
+"""
+
+
+def text(x, y, words, kind="", anchor="start"):
+    return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}" text-anchor="{anchor}">{escape(words)}</text>'
+
+
+def line(x1, y1, x2, y2, kind):
+    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{kind}"/>'
+
+
+def panel(records, scenario, rows, left, top):
+    """One scenario. The scale fits its values: its ends are printed below."""
+    means = {name: list(report.values(records, scenario.name, name).values()) for name in rows}
+    plains = {name: [value for value in report.values(records, scenario.name, name, "plain").values()
+                     if value is not None] for name in rows}
+    low = min(statistics.mean(own) - report.spread(own) for own in means.values())
+    low = max(0.0, min([low] + [statistics.mean(own) for own in plains.values() if own]))
+    high = min(1.0, max(statistics.mean(own) + report.spread(own) for own in means.values()))
+    low, high = int(low * 20) / 20, -int(-high * 20 // 1) / 20 if high < 1 else 1.0
+    high = max(high, low + 0.05)
+
+    def at(value):
+        return left + PANEL * (min(max(value, low), high) - low) / (high - low)
+
+    bottom = top + LINE * len(rows)
+    parts = [text(left, top - 26, scenario.name, "title"), text(left, top - 11, scenario.title, "small"),
+             line(left, bottom, left + PANEL, bottom, "axis")]
+    for quarter in range(5):
+        value = low + (high - low) * quarter / 4
+        parts.append(line(at(value), top, at(value), bottom, "grid"))
+        if quarter % 2 == 0:
+            parts.append(text(at(value), bottom + 14, f"{100 * value:.0f} %", "small", "middle"))
+    yard = at(statistics.mean(means[report.YARDSTICK]))
+    parts.append(line(yard, top, yard, bottom, "mark"))
+    for place, name in enumerate(rows):
+        y, own = top + LINE * place + LINE / 2, means[name]
+        middle, wide = statistics.mean(own), report.spread(own)
+        is_rule = bool(plains[name])
+        parts.append(line(at(middle - wide), y, at(middle + wide), y, "spread" if is_rule else "other-spread"))
+        parts.append(f'<circle cx="{at(middle):.1f}" cy="{y:.1f}" r="4" class="{"dot" if is_rule else "other"}"/>')
+        if is_rule:
+            parts.append(f'<circle cx="{at(statistics.mean(plains[name])):.1f}" cy="{y:.1f}" r="3.5" class="plain"/>')
+    return parts
+
+
+def write(path, records, scenarios):
+    rows = report.names(records)
+    high = LINE * len(rows) + TOP
+    bands = (len(scenarios) + PER_ROW - 1) // PER_ROW
+    width, height = LEFT + PER_ROW * (PANEL + GAP), 40 + bands * high
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+             'role="img" aria-label="Test accuracy of every rule in every scenario">',
+             f"<style>{STYLE}</style>", f'<rect class="back" width="{width}" height="{height}"/>',
+             text(12, 24, "Test accuracy on handwritten digits after merging seven sites", "large"),
+             text(12, 42, "Filled: step and parameters chosen on validation data, mean and standard deviation over seeds. "
+                  "Ring: no search, beta 1. Dashed: task arithmetic at its best step. Scales differ.", "small")]
+    for place, scenario in enumerate(scenarios):
+        left, top = LEFT + place % PER_ROW * (PANEL + GAP), TOP + place // PER_ROW * high
+        if place % PER_ROW == 0:
+            parts += [text(LEFT - 10, top + LINE * row + LINE / 2 + 4, name, "", "end") for row, name in enumerate(rows)]
+        parts += panel(records, scenario, rows, left, top)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("\n".join(parts + ["</svg>", ""]))
