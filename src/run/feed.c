@@ -64,7 +64,8 @@ static bool has_merge_step(const struct of_slot *slot, const struct of_plan *pla
     return false;
 }
 
-void of_feed_begin(struct of_slot *slot, const struct of_plan *plan, uint64_t visit_number)
+void of_feed_begin(struct of_slot *slot, const struct of_plan *plan, uint64_t visit_number,
+                   bool survey)
 {
     struct of_area *base = of_slot_base_area(slot);
     struct of_range range;
@@ -89,7 +90,9 @@ void of_feed_begin(struct of_slot *slot, const struct of_plan *plan, uint64_t vi
         want(slot, base, plan->input_count, &range);
     }
     choose_round(slot, plan);
-    of_slot_place(slot, plan, !slot->is_last_round && has_merge_step(slot, plan));
+    if (!survey) {
+        of_slot_place(slot, plan, !slot->is_last_round && has_merge_step(slot, plan));
+    }
 }
 
 void of_feed_next_round(struct of_slot *slot, const struct of_plan *plan)

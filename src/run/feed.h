@@ -13,9 +13,11 @@
 
 #include <stdbool.h>
 
-/* Puts a visit into a free slot and chooses its first round. The slot is READING afterwards; it may
- * need no read at all (pending_count and unissued_count 0). */
-void of_feed_begin(struct of_slot *slot, const struct of_plan *plan, uint64_t visit_number);
+/* Puts a visit into a free slot and chooses its first round; a survey needs no place for output.
+ * The slot is READING afterwards; it may need no read at all (pending_count and unissued_count 0).
+ */
+void of_feed_begin(struct of_slot *slot, const struct of_plan *plan, uint64_t visit_number,
+                   bool survey);
 /* Chooses the next round of a slot that has inputs left. */
 void of_feed_next_round(struct of_slot *slot, const struct of_plan *plan);
 /* Issues what can be issued now; the rest stays in unissued_count and is tried again later, when a

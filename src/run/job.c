@@ -14,117 +14,40 @@
 #include "base/limits.h"
 #include "base/num.h"
 #include "ckpt/digest.h"
+#include "run/element.h"
+#include "run/survey_work.h"
+#include "run/view.h"
 
 #include <string.h>
 
 /* Of the f32 arrays that kernels work on. */
 enum { OF_PLANE_ALIGN = 64 };
 
-/* One step of the visit as the inner loops see it. */
-struct view {
-    const struct of_job_context *job;
-    struct of_slot *slot;
-    struct of_job_scratch *scratch;
-    struct of_step_count *count;
-    const struct of_step *step;
-    const struct of_tensor *tensor;
-    const struct of_row *row;
-    uint32_t step_index;
-    uint64_t first_elem; /* in the tensor */
-    uint64_t elem_count; /* of this step in this visit */
-    uint8_t *out;
-    float *plane; /* NULL with one round */
-};
-
-/* Where this step's elements start in an area. In a bundle the steps of an input lie one behind the
- * other, in a tile there is one step. */
-static const uint8_t *area_data(const struct view *view, const struct of_area *area)
-{
-    const uint32_t first_step = view->slot->visit.first_step;
-    const struct of_layout *layout;
-
-    /* An empty area may name an input that is not there (the base of a plan without one). */
-    if (area->data == NULL) {
-        return NULL;
-    }
-    layout = view->job->plan->inputs[area->input].layout;
-    if (layout->shards[view->step_index] == OF_PLACE_ABSENT) {
-        return NULL;
-    }
-    return area->data + (layout->offsets[view->step_index] - layout->offsets[first_step]);
-}
-
-static onefold_dtype area_dtype(const struct view *view, const struct of_area *area)
-{
-    return (onefold_dtype)view->job->plan->inputs[area->input].layout->dtypes[view->step_index];
-}
-
-static struct of_area *base_area(const struct view *view)
-{
-    return of_slot_base_area(view->slot);
-}
-
 /* ---- Values that are not finite ---- */
 
-/* Index of the first NaN or infinity, or `count`. */
-static size_t find_nonfinite(const float *x, size_t count)
-{
-    size_t i = 0;
-
-    while (i < count && __builtin_isfinite(x[i])) {
-        i++;
-    }
-    return i;
-}
-
-static struct of_shown tensor_name(const struct view *view)
+static struct of_shown tensor_name(const struct of_view *view)
 {
     return of_str_escape(view->tensor->name);
-}
-
-static void blame_input(const struct view *view, uint32_t input, uint64_t elem)
-{
-    const char *label = view->job->plan->inputs[input].label;
-    const unsigned long long at = view->first_elem + elem;
-
-    of_err_set(&view->slot->error, "value-input",
-               "%s: tensor \"%s\": element %llu is not finite (NaN or infinity)",
-               of_str_escape(of_str_from(label)).text, tensor_name(view).text, at);
 }
 
 /* Names the first value of the block that is not finite: an input's if one is to be found among
  * those of this round, else the result's, which `result` shows. Slow, but it runs once. Keeps an
  * error that is already there. */
-static void name_nonfinite(const struct view *view, const float *result, uint64_t at, size_t count)
+static void name_nonfinite(const struct of_view *view, const float *result, uint64_t at,
+                           size_t count)
 {
     struct of_slot *slot = view->slot;
-    const size_t result_first = find_nonfinite(result, count);
+    const size_t result_first = of_view_find_nonfinite(result, count);
     const unsigned long long result_elem = view->first_elem + at + result_first;
-    const struct of_area *guilty = NULL;
-    size_t first = count;
+    const struct of_area *guilty;
+    uint64_t elem;
 
     if (slot->error.status != ONEFOLD_OK) {
         return;
     }
-    for (uint32_t i = 0; i <= slot->round_count; i++) {
-        const struct of_area *area = i < slot->round_count ? &slot->areas[i] : base_area(view);
-        const uint8_t *data = area_data(view, area);
-        size_t found = count;
-
-        if (data != NULL) {
-            const onefold_dtype dtype = area_dtype(view, area);
-
-            view->job->kern->unpack[dtype](view->scratch->x, data + at * of_dtype_size(dtype),
-                                           count);
-            found = find_nonfinite(view->scratch->x, count);
-        }
-        if (found < first) {
-            first = found;
-            guilty = area;
-        }
-    }
+    guilty = of_view_find_guilty(view, at, count, &elem);
     if (guilty != NULL) {
-        blame_input(view, guilty->input, at + first);
+        of_view_blame(view, guilty->input, elem);
         return;
     }
     of_err_set(&slot->error, "value-narrow",
@@ -134,7 +57,7 @@ static void name_nonfinite(const struct view *view, const float *result, uint64_
                onefold_dtype_name((onefold_dtype)view->tensor->dtype));
 }
 
-static void count_input(const struct view *view, const float *x, size_t count)
+static void count_input(const struct of_view *view, const float *x, size_t count)
 {
     uint64_t nan = 0;
     uint64_t inf = 0;
@@ -144,7 +67,7 @@ static void count_input(const struct view *view, const float *x, size_t count)
     view->count->inf_in += inf;
 }
 
-static void count_output(const struct view *view, const float *acc, size_t count, size_t bad)
+static void count_output(const struct of_view *view, const float *acc, size_t count, size_t bad)
 {
     uint64_t nan = 0;
     uint64_t inf = 0;
@@ -161,19 +84,19 @@ static void count_output(const struct view *view, const float *acc, size_t count
 
 /* ---- Merge steps ---- */
 
-static void fold_area(const struct view *view, const struct of_area *area, uint64_t at, float *acc,
-                      size_t count)
+static void fold_area(const struct of_view *view, const struct of_area *area, uint64_t at,
+                      float *acc, size_t count)
 {
     const struct of_kern *kern = view->job->kern;
     const bool keep = view->job->plan->nonfinite == OF_NONFINITE_KEEP;
-    const uint8_t *data = area_data(view, area);
+    const uint8_t *data = of_view_data(view, area);
     const float coef = view->row->coefs[area->input];
     onefold_dtype dtype;
 
     if (data == NULL) {
         return;
     }
-    dtype = area_dtype(view, area);
+    dtype = of_view_dtype(view, area);
     data += at * of_dtype_size(dtype);
     if (dtype == ONEFOLD_DTYPE_BF16 && !keep) {
         if (view->step->delta) {
@@ -194,18 +117,7 @@ static void fold_area(const struct view *view, const struct of_area *area, uint6
     }
 }
 
-static void unpack_base(const struct view *view, uint64_t at, size_t count)
-{
-    const struct of_area *area = base_area(view);
-    const uint8_t *data = area_data(view, area);
-    const onefold_dtype dtype = area_dtype(view, area);
-
-    of_assert(data != NULL);
-    view->job->kern->unpack[dtype](view->scratch->base, data + at * of_dtype_size(dtype), count);
-}
-
-/* Division, factor and base in the order of the law, then one rounding. */
-static void finish_block(const struct view *view, uint64_t at, float *acc, size_t count)
+void of_job_finish_block(const struct of_view *view, uint64_t at, float *acc, size_t count)
 {
     const struct of_kern *kern = view->job->kern;
     const struct of_row *row = view->row;
@@ -241,12 +153,12 @@ static void finish_block(const struct view *view, uint64_t at, float *acc, size_
 }
 
 /* -0 + x is x for every x; +0 + x is not where x is -0. */
-static float sum_start(const struct view *view)
+static float sum_start(const struct of_view *view)
 {
     return view->row->is_alone ? -0.0F : 0.0F;
 }
 
-static void start_sum(const struct view *view, float *acc, size_t count)
+static void start_sum(const struct of_view *view, float *acc, size_t count)
 {
     if (!view->row->is_alone) {
         memset(acc, 0, count * sizeof(*acc));
@@ -268,14 +180,14 @@ struct fused {
     float coefs[FUSED_INPUTS_MAX];
 };
 
-static bool is_bf16(const struct view *view, const struct of_area *area)
+static bool is_bf16(const struct of_view *view, const struct of_area *area)
 {
-    return area_dtype(view, area) == ONEFOLD_DTYPE_BF16;
+    return of_view_dtype(view, area) == ONEFOLD_DTYPE_BF16;
 }
 
 /* Fills *fused when the one call for all inputs may be used. Counting what is not finite needs the
  * values of each input, so it may not then. */
-static bool fuse(const struct view *view, struct fused *fused)
+static bool fuse(const struct of_view *view, struct fused *fused)
 {
     const struct of_slot *slot = view->slot;
     const struct of_row *row = view->row;
@@ -283,21 +195,21 @@ static bool fuse(const struct view *view, struct fused *fused)
     if (!slot->is_first_round || !slot->is_last_round || slot->round_count > FUSED_INPUTS_MAX ||
         view->tensor->dtype != ONEFOLD_DTYPE_BF16 ||
         view->job->plan->nonfinite != OF_NONFINITE_FAIL ||
-        (view->step->delta && !is_bf16(view, base_area(view)))) {
+        (view->step->delta && !is_bf16(view, of_view_base_area(view)))) {
         return false;
     }
-    fused->sum =
-        (struct of_kern_sum){.x = fused->x,
-                             .coefs = fused->coefs,
-                             .base = view->step->delta ? area_data(view, base_area(view)) : NULL,
-                             .start = sum_start(view),
-                             .has_divisor = row->has_divisor,
-                             .divisor = row->divisor,
-                             .has_factor = row->has_factor,
-                             .factor = row->factor};
+    fused->sum = (struct of_kern_sum){
+        .x = fused->x,
+        .coefs = fused->coefs,
+        .base = view->step->delta ? of_view_data(view, of_view_base_area(view)) : NULL,
+        .start = sum_start(view),
+        .has_divisor = row->has_divisor,
+        .divisor = row->divisor,
+        .has_factor = row->has_factor,
+        .factor = row->factor};
     for (uint32_t i = 0; i < slot->round_count; i++) {
         const struct of_area *area = &slot->areas[i];
-        const uint8_t *data = area_data(view, area);
+        const uint8_t *data = of_view_data(view, area);
 
         if (data == NULL) {
             continue;
@@ -312,7 +224,7 @@ static bool fuse(const struct view *view, struct fused *fused)
     return true;
 }
 
-static void fused_block(const struct view *view, const struct fused *fused, uint64_t at,
+static void fused_block(const struct of_view *view, const struct fused *fused, uint64_t at,
                         size_t count)
 {
     const struct of_kern *kern = view->job->kern;
@@ -326,7 +238,7 @@ static void fused_block(const struct view *view, const struct fused *fused, uint
 
 /* ---- All other merge steps ---- */
 
-static void merge_block(const struct view *view, uint64_t at, size_t count)
+static void merge_block(const struct of_view *view, uint64_t at, size_t count)
 {
     const struct of_slot *slot = view->slot;
     float *plane = view->plane != NULL ? view->plane + at : NULL;
@@ -341,7 +253,7 @@ static void merge_block(const struct view *view, uint64_t at, size_t count)
         memcpy(acc, plane, count * sizeof(float));
     }
     if (view->step->delta) {
-        unpack_base(view, at, count);
+        of_view_unpack_base(view, at, count);
         if (slot->is_first_round && view->job->plan->nonfinite == OF_NONFINITE_KEEP) {
             count_input(view, view->scratch->base, count);
         }
@@ -350,7 +262,7 @@ static void merge_block(const struct view *view, uint64_t at, size_t count)
         fold_area(view, &slot->areas[i], at, acc, count);
     }
     if (slot->is_last_round) {
-        finish_block(view, at, acc, count);
+        of_job_finish_block(view, at, acc, count);
         return;
     }
     if (view->job->plan->nonfinite == OF_NONFINITE_FAIL) {
@@ -371,12 +283,12 @@ static void merge_block(const struct view *view, uint64_t at, size_t count)
 
 /* ---- Copy steps ---- */
 
-static bool is_source(const struct view *view, const struct of_area *area)
+static bool is_source(const struct of_view *view, const struct of_area *area)
 {
     return area->input == view->step->source;
 }
 
-static void count_copied(const struct view *view, uint64_t at, size_t count)
+static void count_copied(const struct of_view *view, uint64_t at, size_t count)
 {
     const onefold_dtype dtype = (onefold_dtype)view->tensor->dtype;
     const struct of_kern *kern = view->job->kern;
@@ -387,7 +299,8 @@ static void count_copied(const struct view *view, uint64_t at, size_t count)
     kern->count_nonfinite(view->scratch->x, count, &nan, &inf);
     if (nan + inf > 0 && view->job->plan->nonfinite == OF_NONFINITE_FAIL &&
         view->slot->error.status == ONEFOLD_OK) {
-        blame_input(view, view->step->source, at + find_nonfinite(view->scratch->x, count));
+        of_view_blame(view, view->step->source,
+                      at + of_view_find_nonfinite(view->scratch->x, count));
     }
     view->count->nan_in += nan;
     view->count->inf_in += inf;
@@ -397,7 +310,7 @@ static void count_copied(const struct view *view, uint64_t at, size_t count)
 
 /* Bytes of this step in the visit. Types below 8 bits fill whole bytes: checked when they were
  * read. */
-static uint64_t step_bytes(const struct view *view)
+static uint64_t step_bytes(const struct of_view *view)
 {
     uint64_t byte_count = 0;
 
@@ -405,7 +318,7 @@ static uint64_t step_bytes(const struct view *view)
     return byte_count;
 }
 
-static void copy_from(const struct view *view, const uint8_t *data, uint64_t byte_count)
+static void copy_from(const struct of_view *view, const uint8_t *data, uint64_t byte_count)
 {
     memcpy(view->out, data, byte_count);
     if (onefold_dtype_is_numeric((onefold_dtype)view->tensor->dtype)) {
@@ -416,24 +329,25 @@ static void copy_from(const struct view *view, const uint8_t *data, uint64_t byt
 }
 
 /* The source's bytes, when they are in this round. */
-static const uint8_t *source_data(const struct view *view)
+static const uint8_t *source_data(const struct of_view *view)
 {
     const struct of_slot *slot = view->slot;
 
-    if (is_source(view, base_area(view))) {
-        return slot->is_first_round ? area_data(view, base_area(view)) : NULL;
+    if (is_source(view, of_view_base_area(view))) {
+        return slot->is_first_round ? of_view_data(view, of_view_base_area(view)) : NULL;
     }
     for (uint32_t i = 0; i < slot->round_count; i++) {
         if (is_source(view, &slot->areas[i])) {
-            return area_data(view, &slot->areas[i]);
+            return of_view_data(view, &slot->areas[i]);
         }
     }
     return NULL;
 }
 
-static void compare_area(const struct view *view, const struct of_area *area, uint64_t byte_count)
+static void compare_area(const struct of_view *view, const struct of_area *area,
+                         uint64_t byte_count)
 {
-    const uint8_t *data = area_data(view, area);
+    const uint8_t *data = of_view_data(view, area);
 
     if (data != NULL && !view->count->differs && memcmp(data, view->out, byte_count) != 0) {
         view->count->differs = true;
@@ -441,7 +355,7 @@ static void compare_area(const struct view *view, const struct of_area *area, ui
     }
 }
 
-static void copy_step(const struct view *view)
+static void copy_step(const struct of_view *view)
 {
     struct of_slot *slot = view->slot;
     const uint64_t byte_count = step_bytes(view);
@@ -462,7 +376,7 @@ static void copy_step(const struct view *view)
 
 /* ---- A round of a visit ---- */
 
-static void hash_grains(const struct view *view, struct of_digest *leaves)
+static void hash_grains(const struct of_view *view, struct of_digest *leaves)
 {
     const uint64_t first_grain = view->first_elem / OF_GRAIN_ELEMS;
     const uint64_t count = of_num_div_ceil(view->elem_count, OF_GRAIN_ELEMS);
@@ -477,11 +391,13 @@ static void hash_grains(const struct view *view, struct of_digest *leaves)
 }
 
 /* Grain by grain, so that a finished grain is hashed while it is in the cache. */
-static void merge_step(const struct view *view, struct of_digest *leaves)
+static void merge_step(const struct of_view *view, struct of_digest *leaves)
 {
     const uint32_t size = of_dtype_size((onefold_dtype)view->tensor->dtype);
     struct fused fused;
-    const bool is_fused = fuse(view, &fused);
+    struct of_element element;
+    const bool is_element = of_element_begin(view, &element);
+    const bool is_fused = !is_element && fuse(view, &fused);
 
     for (uint64_t grain = 0; grain < view->elem_count; grain += OF_GRAIN_ELEMS) {
         const uint64_t end = of_num_min(grain + OF_GRAIN_ELEMS, view->elem_count);
@@ -489,7 +405,9 @@ static void merge_step(const struct view *view, struct of_digest *leaves)
         for (uint64_t at = grain; at < end; at += OF_BLOCK_ELEMS) {
             const size_t count = of_num_min(OF_BLOCK_ELEMS, end - at);
 
-            if (is_fused) {
+            if (is_element) {
+                of_element_block(view, &element, at, count);
+            } else if (is_fused) {
                 fused_block(view, &fused, at, count);
             } else {
                 merge_block(view, at, count);
@@ -511,13 +429,17 @@ void of_job_work(void *context, void *item, void *scratch)
     uint64_t plane_at = 0;
     uint64_t out_at = 0;
 
+    if (job->survey) {
+        of_survey_work(job, slot, scratch);
+        return;
+    }
     for (uint32_t i = 0; i < visit->step_count && slot->error.status == ONEFOLD_OK; i++) {
-        struct view view = {.job = job, .slot = slot, .scratch = scratch};
+        struct of_view view = {.job = job, .slot = slot, .scratch = scratch};
 
         view.step_index = visit->first_step + i;
         view.step = &job->plan->steps[view.step_index];
         view.tensor = &job->plan->tensors[view.step_index];
-        view.row = view.step->kind == OF_STEP_MERGE ? &job->plan->rows[view.step->row] : NULL;
+        view.row = view.step->kind == OF_STEP_MERGE ? &job->rows[view.step->row] : NULL;
         view.count = &slot->counts[i];
         view.first_elem = visit->step_count == 1 ? visit->first_elem : 0;
         view.elem_count = visit->step_count == 1 ? visit->elem_count : view.tensor->elem_count;

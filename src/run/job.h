@@ -10,20 +10,33 @@
 #include "plan/plan.h"
 #include "run/slot.h"
 
-/* What all jobs of a run share; constant while it lasts. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What all jobs of a run share; constant while a pass lasts. */
 struct of_job_context {
     const struct of_plan *plan;
     const struct of_kern *kern;
     struct of_io *io; /* to wake the control thread */
+
+    /* Changed between passes, when no worker has a slot. */
+    bool survey;               /* statistics are gathered, nothing is made */
+    const struct of_row *rows; /* the plan's, or with the coefficients that the rule found */
+    const bool *selected;      /* [input]: those an element-wise rule goes on with; NULL = all */
 };
 
-/* One worker's blocks; the plan's scratch_bytes must hold it. */
+/* One worker's blocks; chunks may follow (run/view.h). The plan's scratch_bytes hold all of it. */
 struct of_job_scratch {
     float acc[OF_BLOCK_ELEMS];
     float base[OF_BLOCK_ELEMS];
     float x[OF_BLOCK_ELEMS];
 };
 
+struct of_view;
+
+/* Division, factor and base in the order of the law, then one rounding into the slot's output. */
+void of_job_finish_block(const struct of_view *view, uint64_t at, float *acc, size_t count);
 /* Works off the slot's round. Shaped as an of_crew_work_fn. */
 void of_job_work(void *context, void *item, void *scratch);
 /* A worked-off slot is on its way back: wakes the control thread. Shaped as an of_crew_done_fn. */

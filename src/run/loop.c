@@ -38,6 +38,12 @@ static bool is_given_up(const struct of_run *run, const struct of_slot *slot)
     return run->cancelled || slot->visit.number >= run->failed_visit;
 }
 
+/* Output files are summed up while they are made. */
+static bool is_hashed(const struct of_run *run)
+{
+    return run->writes && run->plan->sums != 0;
+}
+
 static void free_slot(struct of_run *run, struct of_slot *slot)
 {
     onefold_error ignored;
@@ -167,7 +173,7 @@ static bool take_back(struct of_run *run)
         note_worked(run, slot);
         any = true;
     }
-    while (run->plan->sums != 0 && (slot = of_hasher_take(&run->hasher)) != NULL) {
+    while (is_hashed(run) && (slot = of_hasher_take(&run->hasher)) != NULL) {
         slot->hash_pending = false;
         any = true;
     }
@@ -181,8 +187,9 @@ static bool move_free(struct of_run *run, struct of_slot *slot)
     if (is_stopping(run) || run->next_visit == run->plan->visit_count) {
         return false;
     }
-    of_feed_begin(slot, run->plan, run->next_visit);
-    run->next_visit++;
+    of_feed_begin(slot, run->plan, run->next_visit, run->job.survey);
+    run->next_visit =
+        run->job.survey ? of_sums_next(run->plan, run->next_visit + 1) : run->next_visit + 1;
     run->busy_count++;
     return true;
 }
@@ -222,6 +229,10 @@ static bool move_done(struct of_run *run, struct of_slot *slot)
         free_slot(run, slot);
         return true;
     }
+    if (run->job.survey) {
+        of_slot_enter(slot, OF_SLOT_LEAVING); /* with nothing but its sums */
+        return true;
+    }
     if (run->io.in_flight == run->io.depth) {
         return false;
     }
@@ -242,19 +253,34 @@ static bool move_done(struct of_run *run, struct of_slot *slot)
     return true;
 }
 
-static bool move_leaving(struct of_run *run, struct of_slot *slot)
+/* The first visit that has not had its turn in the order. */
+static uint64_t next_turn(const struct of_run *run)
+{
+    return run->job.survey ? run->sums.next_visit : run->retire.next_visit;
+}
+
+static void retire_slot(struct of_run *run, struct of_slot *slot)
 {
     onefold_error error;
 
-    if (!slot->retired && !is_stopping(run) && slot->visit.number == run->retire.next_visit) {
-        of_err_clear(&error);
-        slot->retired = true;
-        if (of_retire_visit(&run->retire, slot, &error) != ONEFOLD_OK) {
-            fail(run, slot->visit.number, &error);
-        } else if (run->plan->sums != 0) {
-            slot->hash_pending = true;
-            of_hasher_give(&run->hasher, slot);
-        }
+    slot->retired = true;
+    if (run->job.survey) {
+        of_sums_visit(&run->sums, slot);
+        return;
+    }
+    of_err_clear(&error);
+    if (of_retire_visit(&run->retire, slot, &error) != ONEFOLD_OK) {
+        fail(run, slot->visit.number, &error);
+    } else if (is_hashed(run)) {
+        slot->hash_pending = true;
+        of_hasher_give(&run->hasher, slot);
+    }
+}
+
+static bool move_leaving(struct of_run *run, struct of_slot *slot)
+{
+    if (!slot->retired && !is_stopping(run) && slot->visit.number == next_turn(run)) {
+        retire_slot(run, slot);
         return true;
     }
     if (slot->write_pending || slot->hash_pending || (!slot->retired && !is_stopping(run))) {
@@ -345,6 +371,8 @@ static void look_around(struct of_run *run)
 onefold_status of_loop(struct of_run *run, onefold_error *err)
 {
     run->failed_visit = UINT64_MAX;
+    run->next_visit = run->job.survey ? of_sums_next(run->plan, 0) : 0;
+    run->sums.next_visit = run->next_visit;
     for (;;) {
         bool moved;
 
@@ -362,10 +390,11 @@ onefold_status of_loop(struct of_run *run, onefold_error *err)
         return err->status;
     }
     if (run->cancelled) {
-        return of_err_set(err, "cancelled", "stopped after %llu of %llu tiles",
-                          (unsigned long long)run->retire.next_visit,
-                          (unsigned long long)run->plan->visit_count);
+        return of_err_set(err, "cancelled", "stopped after %llu of %llu tiles%s",
+                          (unsigned long long)next_turn(run),
+                          (unsigned long long)run->plan->visit_count,
+                          run->job.survey ? " of the pass for statistics" : "");
     }
-    of_assert(run->retire.next_visit == run->plan->visit_count);
+    of_assert(next_turn(run) == run->plan->visit_count);
     return ONEFOLD_OK;
 }

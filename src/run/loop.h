@@ -14,9 +14,11 @@
 #include "run/run.h"
 #include "run/sink.h"
 #include "run/slot.h"
+#include "run/solved.h"
 #include "run/source.h"
 #include "run/stage.h"
 #include "run/stats.h"
+#include "run/sums.h"
 #include "run/target.h"
 #include "sys/crew.h"
 #include "sys/io.h"
@@ -35,6 +37,8 @@ struct of_run {
     struct of_sink sink;
     struct of_outputs outputs;
     struct of_retire retire;
+    struct of_sums sums; /* of the survey */
+    struct of_solved solved;
     struct of_hasher hasher;
     struct of_source source;
     struct of_pool pool;
@@ -49,6 +53,8 @@ struct of_run {
     uint32_t slot_count;
     bool has_io;
     bool has_crew;
+    bool writes;  /* there is an output: false for a survey alone */
+    bool surveys; /* a pass for statistics comes first; job.survey while it lasts */
 
     /* The loop's. */
     uint64_t next_visit; /* to be fed */
@@ -59,7 +65,8 @@ struct of_run {
     struct of_shown waiting_for;
 };
 
-/* Runs all visits. On failure everything in flight has come back and every slot is FREE. */
+/* Runs all visits of one pass: job.survey says which. On failure everything in flight has come back
+ * and every slot is FREE. */
 OF_NODISCARD onefold_status of_loop(struct of_run *run, onefold_error *err);
 
 #endif

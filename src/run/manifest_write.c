@@ -17,6 +17,7 @@ struct manifest {
     struct of_writer *file;
     struct of_json_writer json;
     const struct of_plan *plan;
+    const struct of_findings_of_run *found;
 };
 
 static onefold_status hand_on(struct manifest *manifest, uint64_t at_least, onefold_error *err)
@@ -96,10 +97,10 @@ static onefold_status add_rows(struct manifest *manifest, onefold_error *err)
     of_json_key(json, "rows");
     of_json_begin_array(json);
     for (uint32_t i = 0; i < plan->row_count; i++) {
-        const struct of_row *row = &plan->rows[i];
+        const struct of_row *row = &manifest->found->solved->rows[i];
 
         of_json_begin_object(json);
-        add_factor(json, "beta", plan->has_row_lambda, row->beta);
+        add_factor(json, "beta", true, row->beta);
         of_json_key(json, "coefs");
         of_json_begin_array(json);
         for (uint32_t k = 0; k < plan->input_count; k++) {
@@ -108,12 +109,53 @@ static onefold_status add_rows(struct manifest *manifest, onefold_error *err)
         of_json_end_array(json);
         add_factor(json, "divisor", row->has_divisor, (double)row->divisor);
         add_factor(json, "factor", row->has_factor, (double)row->factor);
-        add_factor(json, "lambda", plan->has_row_lambda, row->lambda);
+        add_factor(json, "lambda", true, row->lambda);
         of_json_end_object(json);
         OF_TRY(hand_on(manifest, FLUSH_BYTES, err));
     }
     of_json_end_array(json);
     return ONEFOLD_OK;
+}
+
+static void add_doubles(struct of_json_writer *json, const char *key, const double *values,
+                        uint32_t count)
+{
+    of_json_key(json, key);
+    of_json_begin_array(json);
+    for (uint32_t i = 0; i < count; i++) {
+        of_json_add_double(json, values[i]);
+    }
+    of_json_end_array(json);
+}
+
+/* What the rule found in the statistics of the inputs: coefficients before they were rounded,
+ * norms, which inputs it chose. */
+static onefold_status add_solution(struct manifest *manifest, onefold_error *err)
+{
+    const struct of_solved *solved = manifest->found->solved;
+    const struct of_plan *plan = manifest->plan;
+    struct of_json_writer *json = &manifest->json;
+
+    if (solved->coefs == NULL) {
+        return ONEFOLD_OK;
+    }
+    of_json_key(json, "solution");
+    of_json_begin_object(json);
+    add_doubles(json, "coefs", solved->coefs, plan->input_count);
+    add_doubles(json, "norms", solved->norms, plan->input_count);
+    add_factor(json, "radius", solved->has_radius, solved->radius);
+    if (solved->some_left_out) {
+        of_json_key(json, "selected");
+        of_json_begin_array(json);
+        for (uint32_t i = 0; i < plan->input_count; i++) {
+            if (solved->selected[i]) {
+                of_json_add_string(json, plan->inputs[i].label);
+            }
+        }
+        of_json_end_array(json);
+    }
+    of_json_end_object(json);
+    return hand_on(manifest, FLUSH_BYTES, err);
 }
 
 static onefold_status add_parameters(struct manifest *manifest, onefold_error *err)
@@ -135,19 +177,20 @@ static onefold_status add_parameters(struct manifest *manifest, onefold_error *e
         of_json_key(json, "seed");
         of_json_add_u64(json, recipe->seed);
     }
+    OF_TRY(add_solution(manifest, err));
     of_json_end_object(json);
     return ONEFOLD_OK;
 }
 
-static onefold_status add_outputs(struct manifest *manifest, const struct of_out_file *files,
-                                  uint32_t file_count, onefold_error *err)
+static onefold_status add_outputs(struct manifest *manifest, onefold_error *err)
 {
+    const struct of_out_file *files = manifest->found->files;
     struct of_json_writer *json = &manifest->json;
     const uint32_t sums = manifest->plan->sums;
 
     of_json_key(json, "outputs");
     of_json_begin_array(json);
-    for (uint32_t i = 0; i < file_count; i++) {
+    for (uint32_t i = 0; i < manifest->found->file_count; i++) {
         const struct of_manifest_file file = {.name = of_str_from(files[i].name),
                                               .size_bytes = files[i].size_bytes,
                                               .has_sha256 = (sums & OF_SUM_SHA256) != 0,
@@ -162,9 +205,9 @@ static onefold_status add_outputs(struct manifest *manifest, const struct of_out
     return ONEFOLD_OK;
 }
 
-static onefold_status add_tensors(struct manifest *manifest, const struct of_retire *retire,
-                                  onefold_error *err)
+static onefold_status add_tensors(struct manifest *manifest, onefold_error *err)
 {
+    const struct of_retire *retire = manifest->found->retire;
     const struct of_plan *plan = manifest->plan;
     struct of_json_writer *json = &manifest->json;
 
@@ -234,10 +277,9 @@ static void add_tool(struct of_json_writer *json)
 }
 
 /* The keys of the top level come in the order of their bytes. */
-static onefold_status add_all(struct manifest *manifest, const struct of_out_file *files,
-                              uint32_t file_count, const struct of_retire *retire,
-                              const struct of_digest *checkpoint, onefold_error *err)
+static onefold_status add_all(struct manifest *manifest, onefold_error *err)
 {
+    const struct of_digest *checkpoint = manifest->found->checkpoint;
     const struct of_plan *plan = manifest->plan;
     struct of_json_writer *json = &manifest->json;
 
@@ -255,12 +297,12 @@ static onefold_status add_all(struct manifest *manifest, const struct of_out_fil
     of_json_key(json, "method");
     of_json_add_string(json, plan->method->name);
     OF_TRY(add_notices(manifest, err));
-    OF_TRY(add_outputs(manifest, files, file_count, err));
+    OF_TRY(add_outputs(manifest, err));
     OF_TRY(add_parameters(manifest, err));
     of_json_key(json, "plan_hash");
     of_manifest_emit_digest(json, plan->hash.bytes, sizeof(plan->hash.bytes));
     OF_TRY(add_recipe_hash(manifest, err));
-    OF_TRY(add_tensors(manifest, retire, err));
+    OF_TRY(add_tensors(manifest, err));
     add_tool(json);
     of_json_end_object(json);
     of_text_add_char(&json->text, '\n');
@@ -268,12 +310,10 @@ static onefold_status add_all(struct manifest *manifest, const struct of_out_fil
 }
 
 onefold_status of_manifest_write(struct of_writer *writer, const struct of_plan *plan,
-                                 const struct of_out_file *files, uint32_t file_count,
-                                 const struct of_retire *retire, const struct of_digest *checkpoint,
-                                 onefold_error *err)
+                                 const struct of_findings_of_run *found, onefold_error *err)
 {
-    struct manifest manifest = {.file = writer, .plan = plan};
-    const onefold_status status = add_all(&manifest, files, file_count, retire, checkpoint, err);
+    struct manifest manifest = {.file = writer, .plan = plan, .found = found};
+    const onefold_status status = add_all(&manifest, err);
 
     of_text_finish(&manifest.json.text);
     return status;

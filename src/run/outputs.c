@@ -291,9 +291,12 @@ static void add_shards(struct of_outputs *outputs, struct of_hasher *hasher)
 }
 
 onefold_status of_outputs_late(struct of_outputs *outputs, const struct of_retire *retire,
-                               struct of_hasher *hasher, struct of_arena *arena, onefold_error *err)
+                               const struct of_solved *solved, struct of_hasher *hasher,
+                               struct of_arena *arena, onefold_error *err)
 {
     const struct of_plan *plan = outputs->plan;
+    struct of_findings_of_run found = {
+        .retire = retire, .solved = solved, .checkpoint = &outputs->checkpoint};
 
     OF_TRY(of_writer_end(&outputs->leaves, next_file(outputs), err));
     add_shards(outputs, hasher);
@@ -301,8 +304,9 @@ onefold_status of_outputs_late(struct of_outputs *outputs, const struct of_retir
     OF_TRY(of_digest_checkpoint(plan->tensors, retire->digests, plan->step_count, arena,
                                 &outputs->checkpoint, err));
     OF_TRY(of_writer_begin(&outputs->writer, "onefold.json", err));
-    OF_TRY(of_manifest_write(&outputs->writer, plan, outputs->files, outputs->file_count, retire,
-                             &outputs->checkpoint, err));
+    found.files = outputs->files;
+    found.file_count = outputs->file_count;
+    OF_TRY(of_manifest_write(&outputs->writer, plan, &found, err));
     OF_TRY(of_writer_end(&outputs->writer, next_file(outputs), err));
     sort_files(outputs);
     if ((plan->sums & OF_SUM_SHA256) != 0) {

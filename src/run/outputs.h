@@ -12,6 +12,7 @@
 #include "plan/plan.h"
 #include "run/hasher.h"
 #include "run/retire.h"
+#include "run/solved.h"
 #include "run/writer.h"
 
 #include <stdbool.h>
@@ -38,15 +39,22 @@ OF_NODISCARD onefold_status of_outputs_early(struct of_outputs *outputs, onefold
 /* Closes the leaves; shards, manifest, lists. All visits have retired, the hasher has stopped. */
 OF_NODISCARD onefold_status of_outputs_late(struct of_outputs *outputs,
                                             const struct of_retire *retire,
+                                            const struct of_solved *solved,
                                             struct of_hasher *hasher, struct of_arena *arena,
                                             onefold_error *err);
 void of_outputs_finish(struct of_outputs *outputs);
 
-/* The text of onefold.json into an open writer. `files` are sorted by name. */
+/* What a run found that goes into onefold.json. `files` are sorted by name. */
+struct of_findings_of_run {
+    const struct of_out_file *files;
+    uint32_t file_count;
+    const struct of_retire *retire;
+    const struct of_solved *solved;
+    const struct of_digest *checkpoint;
+};
+/* The text of onefold.json into an open writer. */
 OF_NODISCARD onefold_status of_manifest_write(struct of_writer *writer, const struct of_plan *plan,
-                                              const struct of_out_file *files, uint32_t file_count,
-                                              const struct of_retire *retire,
-                                              const struct of_digest *checkpoint,
+                                              const struct of_findings_of_run *found,
                                               onefold_error *err);
 
 #endif

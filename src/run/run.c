@@ -12,19 +12,22 @@
  *   slot     buffers and state of one visit                      FREE READING WORKING DONE LEAVING
  *   feed     next round of a slot, its reads
  *   source   descriptors of the input shards
- *   job      worker side: unpack, fold, finish, pack, leaves
+ *   job      worker side: unpack, fold, finish, pack, leaves    | element: rules over all values
  *   sink     output shards: created at full size, written at final offsets, synced when complete
  *   retire   visits in plan order: leaves, tensor digests, counts
  *   hasher   hash thread: whole-file sums, straight from the slots
  *   stats    progress, and the thread that wakes the loop
  *
+ *   survey_work, sums    the pass for statistics before the blend, or alone: worker side, plan
+ * order solved               what the rule makes of them
+ *
  *   verify, scan, sum_file                                       reading outputs back
  *
  * In order: look at the target; lock the staging folder; create and reserve every shard, copy the
  * side files (memory for these is given back before the tiles get theirs); then pool, backend and
- * threads; the loop, during which nothing allocates; threads end; inputs are looked at again;
- * manifest and lists; commit. Whatever fails on the way, the staging folder is removed and no
- * folder of the output's name appears.
+ * threads; the loop, during which nothing allocates (twice when the rule needs statistics of all
+ * tensors first); threads end; inputs are looked at again; manifest and lists; commit. Whatever
+ * fails on the way, the staging folder is removed and no folder of the output's name appears.
  */
 #include "run/run.h"
 
@@ -32,6 +35,8 @@
 #include "base/limits.h"
 #include "base/num.h"
 #include "run/loop.h"
+#include "run/survey.h"
+#include "run/view.h"
 #include "sys/clock.h"
 #include "sys/host.h"
 
@@ -73,10 +78,13 @@ static onefold_status prepare(struct of_run *run, onefold_error *err)
 /* ---- Buffers, backend, threads ---- */
 
 /* What the largest visit needs, and where its reads arrive. */
-static void measure(const struct of_plan *plan, bool mapped, struct of_slot_sizes *ret_sizes)
+static void measure(const struct of_run *run, bool mapped, struct of_slot_sizes *ret_sizes)
 {
+    const struct of_plan *plan = run->plan;
     struct of_slot_sizes sizes = {
         .how = &plan->how, .leaf_count_max = 1, .step_count_max = 1, .mapped = mapped};
+
+    sizes.survey = run->surveys ? &plan->survey : NULL;
 
     for (uint32_t i = 0; i < plan->unit_count; i++) {
         struct of_visit visit;
@@ -108,9 +116,9 @@ static onefold_status make_slots(struct of_run *run, onefold_error *err)
 }
 
 /* Of one worker, so that the next one's starts aligned. */
-static uint64_t scratch_bytes(const struct of_how *how)
+static uint64_t scratch_bytes(const struct of_plan *plan)
 {
-    return of_num_align_up(of_num_max(how->scratch_bytes, sizeof(struct of_job_scratch)),
+    return of_num_align_up(of_num_max(plan->how.scratch_bytes, of_chunks_scratch_bytes(plan)),
                            SCRATCH_ALIGN);
 }
 
@@ -157,11 +165,12 @@ static onefold_status start_threads(struct of_run *run, onefold_error *err)
                                                  .done = of_job_done,
                                                  .context = &run->job,
                                                  .scratch = run->pool.data + slots_bytes,
-                                                 .scratch_bytes = scratch_bytes(how)};
+                                                 .scratch_bytes = scratch_bytes(run->plan)};
 
-    run->job = (struct of_job_context){.plan = run->plan, .kern = &run->kern, .io = &run->io};
+    run->job = (struct of_job_context){
+        .plan = run->plan, .kern = &run->kern, .io = &run->io, .rows = run->plan->rows};
     /* The workers last: where threads are few, it is they of whom fewer will do. */
-    if (run->plan->sums != 0) {
+    if (run->writes && run->plan->sums != 0) {
         OF_TRY(of_hasher_start(&run->hasher, &run->io, how->slot_count, err));
     }
     OF_TRY(of_ticker_start(&run->ticker, &run->io,
@@ -186,10 +195,10 @@ static onefold_status start(struct of_run *run, onefold_error *err)
         return of_err_set(err, "argument", "\"%s\" is no instruction set of this program",
                           of_str_escape(of_str_from(run->options->cpu_cap)).text);
     }
-    measure(plan, shall_map(run), &run->sizes);
+    measure(run, shall_map(run), &run->sizes);
     OF_TRY(of_pool_init(&run->pool,
                         how->slot_count * of_slot_pool_bytes(&run->sizes) +
-                            how->worker_count * scratch_bytes(how),
+                            how->worker_count * scratch_bytes(plan),
                         err));
     OF_TRY(make_slots(run, err));
     OF_TRY(start_io(run, err));
@@ -229,49 +238,138 @@ static onefold_status publish(struct of_run *run, onefold_error *err)
 {
     OF_TRY(of_source_check_unchanged(&run->source, err));
     OF_TRY(of_sink_sync(&run->sink, err));
-    OF_TRY(of_outputs_late(&run->outputs, &run->retire, &run->hasher, &run->arena, err));
+    OF_TRY(
+        of_outputs_late(&run->outputs, &run->retire, &run->solved, &run->hasher, &run->arena, err));
     if (run->options->cancel != NULL && *run->options->cancel != 0) {
         return of_err_set(err, "cancelled", "stopped before the output was complete");
     }
     return of_stage_commit(&run->stage, run->options->force, run->options->report, err);
 }
 
-static void fill_stats(const struct of_run *run, uint64_t start_ns, struct of_run_stats *stats)
+/* What every run has, also one without an output. */
+static void fill_common(const struct of_run *run, uint64_t start_ns, struct of_run_stats *stats)
 {
     struct of_kern scalar;
     const char *isa = of_kern_init(&scalar, run->options->cpu_cap);
 
     (void)snprintf(stats->cpu_name, sizeof(stats->cpu_name), "%s", isa);
+    stats->wall_ns = of_clock_ns() - start_ns;
+    stats->peak_memory_bytes = of_host_memory_peak();
+    stats->cpu_seconds = of_host_cpu_seconds();
+    stats->tensor_count = run->plan->step_count;
+    stats->plan_hash = run->plan->hash;
+    stats->has_lambda = run->solved.has_lambda;
+    stats->lambda = run->solved.lambda;
+    stats->beta = run->solved.beta;
+}
+
+static void fill_stats(const struct of_run *run, struct of_run_stats *stats)
+{
     for (uint32_t i = 0; i < run->outputs.file_count; i++) {
         stats->written_bytes += run->outputs.files[i].size_bytes;
     }
     for (uint32_t i = 0; i < run->plan->output.shard_count; i++) {
         stats->written_bytes -= run->plan->output.shards[i].file_bytes;
     }
-    stats->wall_ns = of_clock_ns() - start_ns;
-    stats->peak_memory_bytes = of_host_memory_peak();
-    stats->cpu_seconds = of_host_cpu_seconds();
-    stats->tensor_count = run->plan->step_count;
     stats->checkpoint_digest = run->outputs.checkpoint;
-    stats->plan_hash = run->plan->hash;
     stats->has_signing_root = run->outputs.has_root;
     stats->signing_root = run->outputs.root;
 }
 
+/* ---- Passes ---- */
+
+static onefold_status pass(struct of_run *run, onefold_error *err)
+{
+    onefold_status status;
+
+    of_mem_freeze();
+    status = of_loop(run, err);
+    of_mem_thaw();
+    return status;
+}
+
+/* The control thread adds what the workers summed up, so its arithmetic matters here. */
+static onefold_status survey(struct of_run *run, onefold_error *err)
+{
+    struct of_float_env env;
+    onefold_status status;
+
+    run->job.survey = true;
+    of_float_enter(&env);
+    status = pass(run, err);
+    of_float_leave(&env);
+    run->job.survey = false;
+    return status;
+}
+
+/* Coefficients from the sums of the survey, or from saved ones. */
+static onefold_status solve(struct of_run *run, onefold_error *err)
+{
+    const struct of_plan *plan = run->plan;
+    const uint64_t count = plan->input_count;
+    double *entries = OF_ARENA_NEW(&run->arena, double, of_num_max(count * count, 1));
+
+    if (entries == NULL) {
+        return of_err_set(err, "memory", "no memory for the inner products of %u inputs",
+                          plan->input_count);
+    }
+    for (uint64_t i = 0; i < count * count; i++) {
+        entries[i] = plan->stats != NULL ? plan->stats->gram[i] : __builtin_nan("");
+    }
+    if (run->surveys) {
+        of_sums_gram(&run->sums, entries);
+    }
+    OF_TRY(of_solved_make(&run->solved, plan, entries, &run->arena, run->options->report, err));
+    run->job.rows = run->solved.rows;
+    run->job.selected =
+        plan->method->class == OF_CLASS_ELEMENT ? run->solved.selected : run->job.selected;
+    return ONEFOLD_OK;
+}
+
+static onefold_status make_passes(struct of_run *run, onefold_error *err)
+{
+    onefold_status status = ONEFOLD_OK;
+
+    if (run->surveys) {
+        status = survey(run, err);
+        run->meter.pass++;
+    }
+    if (status == ONEFOLD_OK && run->plan->method->solve != NULL) {
+        status = solve(run, err);
+    }
+    if (status == ONEFOLD_OK) {
+        status = pass(run, err);
+    }
+    of_meter_show(&run->meter, run->meter.total_bytes, NULL, status == ONEFOLD_OK);
+    return status;
+}
+
+static void begin_meter(struct of_run *run, uint64_t total_bytes, uint32_t pass_count)
+{
+    of_meter_init(&run->meter, run->options->progress, run->options->progress_context, total_bytes);
+    run->meter.pass_count = pass_count;
+}
+
 static onefold_status carry_out(struct of_run *run, struct of_run_stats *stats, onefold_error *err)
 {
-    onefold_status status = prepare(run, err);
+    const struct of_plan *plan = run->plan;
+    onefold_status status;
 
+    if (plan->compare) {
+        return of_err_set(err, "argument", "this plan is for compare: it makes no output");
+    }
+    run->writes = true;
+    run->surveys = plan->survey.need != OF_GRAM_NONE && plan->stats == NULL;
+    status = prepare(run, err);
+    if (status == ONEFOLD_OK && run->surveys) {
+        status = of_sums_init(&run->sums, plan, NULL, NULL, &run->arena, err);
+    }
     if (status == ONEFOLD_OK) {
-        of_meter_init(&run->meter, run->options->progress, run->options->progress_context,
-                      run->plan->read_bytes + run->plan->write_bytes);
+        begin_meter(run, plan->read_bytes + plan->write_bytes, run->surveys ? 2 : 1);
         status = start(run, err);
     }
     if (status == ONEFOLD_OK) {
-        of_mem_freeze();
-        status = of_loop(run, err);
-        of_mem_thaw();
-        of_meter_show(&run->meter, run->meter.total_bytes, NULL, status == ONEFOLD_OK);
+        status = make_passes(run, err);
     }
     stop(run, stats);
     return status == ONEFOLD_OK ? publish(run, err) : status;
@@ -297,6 +395,7 @@ static void begin(struct of_run *run, const struct of_plan *plan,
                   const struct of_run_options *options)
 {
     *run = (struct of_run){.plan = plan, .options = options};
+    of_solved_init(&run->solved, plan);
     run->target.parent_fd = -1;
     run->stage.folder_fd = -1;
     run->stage.journal_fd = -1;
@@ -338,7 +437,8 @@ onefold_status of_run(const struct of_plan *plan, const struct of_run_options *o
     begin(&run, plan, options);
     status = carry_out(&run, &stats, err);
     if (status == ONEFOLD_OK) {
-        fill_stats(&run, start_ns, &stats);
+        fill_common(&run, start_ns, &stats);
+        fill_stats(&run, &stats);
         *ret_stats = stats;
     }
     state = finish(&run);
@@ -346,5 +446,41 @@ onefold_status of_run(const struct of_plan *plan, const struct of_run_options *o
     if (status != ONEFOLD_OK && err->state == ONEFOLD_STATE_NONE) {
         err->state = state;
     }
+    return status;
+}
+
+static onefold_status carry_out_survey(struct of_run *run, const struct of_survey_options *options,
+                                       struct of_run_stats *stats, onefold_error *err)
+{
+    const struct of_plan *plan = run->plan;
+    onefold_status status;
+
+    run->surveys = true;
+    OF_TRY(of_sums_init(&run->sums, plan, options->step, options->context, &run->arena, err));
+    begin_meter(run, plan->read_bytes, 1);
+    status = start(run, err);
+    if (status == ONEFOLD_OK) {
+        status = survey(run, err);
+        of_meter_show(&run->meter, run->meter.total_bytes, NULL, status == ONEFOLD_OK);
+    }
+    stop(run, stats);
+    return status == ONEFOLD_OK ? of_source_check_unchanged(&run->source, err) : status;
+}
+
+onefold_status of_survey_run(const struct of_plan *plan, const struct of_survey_options *options,
+                             struct of_run_stats *ret_stats, onefold_error *err)
+{
+    const uint64_t start_ns = of_clock_ns();
+    struct of_run_stats stats = {0};
+    struct of_run run;
+    onefold_status status;
+
+    begin(&run, plan, options->run);
+    status = carry_out_survey(&run, options, &stats, err);
+    if (status == ONEFOLD_OK) {
+        fill_common(&run, start_ns, &stats);
+        *ret_stats = stats;
+    }
+    (void)finish(&run);
     return status;
 }

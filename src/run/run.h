@@ -57,6 +57,9 @@ struct of_run_stats {
     struct of_sha256_digest plan_hash;
     bool has_signing_root;
     struct of_sha256_digest signing_root;
+    bool has_lambda; /* the rule has the two forms of its step: of the first row that has them */
+    double lambda;   /* sum form */
+    double beta;     /* mean form */
 };
 
 /* Would of_run start? Target, space, locks; writes nothing. */

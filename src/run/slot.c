@@ -12,6 +12,24 @@ uint64_t of_slot_pool_bytes(const struct of_slot_sizes *sizes)
     return sizes->mapped ? sizes->how->out_area_bytes : sizes->how->slot_bytes;
 }
 
+static onefold_status make_sums(struct of_slot *slot, const struct of_slot_sizes *sizes,
+                                struct of_arena *arena, onefold_error *err)
+{
+    const struct of_survey_shape *shape = sizes->survey;
+
+    if (shape == NULL) {
+        return ONEFOLD_OK;
+    }
+    slot->sums = OF_ARENA_NEW(arena, double,
+                              of_num_max(1, (uint64_t)sizes->leaf_count_max * shape->sum_count));
+    slot->survey_counts = OF_ARENA_NEW(
+        arena, uint64_t, of_num_max(1, (uint64_t)sizes->step_count_max * shape->count_count));
+    if (slot->sums == NULL || slot->survey_counts == NULL) {
+        return of_err_set(err, "memory", "no memory for the sums of the run");
+    }
+    return ONEFOLD_OK;
+}
+
 onefold_status of_slot_init(struct of_slot *slot, uint32_t index, const struct of_slot_sizes *sizes,
                             uint8_t *pool, struct of_arena *arena, onefold_error *err)
 {
@@ -29,6 +47,7 @@ onefold_status of_slot_init(struct of_slot *slot, uint32_t index, const struct o
     if (slot->areas == NULL || slot->leaves == NULL || slot->counts == NULL) {
         return of_err_set(err, "memory", "no memory for the slots of the run");
     }
+    OF_TRY(make_sums(slot, sizes, arena, err));
     for (uint32_t i = 0; i <= how->area_count; i++) {
         slot->areas[i].source_entry = -1;
         if (!sizes->mapped) {

@@ -64,6 +64,8 @@ struct of_slot {
     uint64_t out_area_bytes;
     struct of_digest *leaves;     /* of the visit's grains */
     struct of_step_count *counts; /* of the visit's steps */
+    double *sums;                 /* of a survey: of each grain; NULL without one */
+    uint64_t *survey_counts;      /* of a survey: of each step */
 
     /* Control thread. */
     enum of_slot_state state;
@@ -88,9 +90,10 @@ struct of_slot {
 /* What all slots of a run have in common. */
 struct of_slot_sizes {
     const struct of_how *how;
-    uint32_t leaf_count_max; /* grains of a visit */
-    uint32_t step_count_max; /* steps of a visit */
-    bool mapped;             /* reads arrive in windows: the areas have no buffers */
+    uint32_t leaf_count_max;              /* grains of a visit */
+    uint32_t step_count_max;              /* steps of a visit */
+    bool mapped;                          /* reads arrive in windows: the areas have no buffers */
+    const struct of_survey_shape *survey; /* NULL: none is run */
 };
 /* Bytes of the pool that each slot takes. */
 uint64_t of_slot_pool_bytes(const struct of_slot_sizes *sizes);

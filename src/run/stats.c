@@ -50,6 +50,8 @@ void of_meter_init(struct of_meter *meter, of_progress_fn *fn, void *context, ui
     *meter = (struct of_meter){.fn = fn,
                                .context = context,
                                .total_bytes = total_bytes,
+                               .pass = 1,
+                               .pass_count = 1,
                                .start_ns = now,
                                .shown_ns = now,
                                .moved_ns = now};
@@ -68,7 +70,8 @@ bool of_meter_is_stuck(const struct of_meter *meter)
 void of_meter_show(struct of_meter *meter, uint64_t done_bytes, const char *waiting_for, bool force)
 {
     const uint64_t now = of_clock_ns();
-    struct of_progress progress = {.total_bytes = meter->total_bytes, .pass = 1, .pass_count = 1};
+    struct of_progress progress = {
+        .total_bytes = meter->total_bytes, .pass = meter->pass, .pass_count = meter->pass_count};
 
     if (meter->fn == NULL || (!force && now - meter->shown_ns < SHOW_NS)) {
         return;

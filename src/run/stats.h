@@ -29,11 +29,14 @@ struct of_meter {
     of_progress_fn *fn; /* may be NULL */
     void *context;
     uint64_t total_bytes;
+    uint32_t pass; /* from 1 */
+    uint32_t pass_count;
     uint64_t start_ns;
     uint64_t shown_ns; /* last call of fn */
     uint64_t moved_ns; /* last completion */
 };
 
+/* One pass; whoever has more of them counts `pass` up. */
 void of_meter_init(struct of_meter *meter, of_progress_fn *fn, void *context, uint64_t total_bytes);
 /* Something completed. */
 void of_meter_moved(struct of_meter *meter);

@@ -205,3 +205,14 @@ void of_crew_finish(struct of_crew *crew)
     of_queue_finish(&crew->todo);
     of_queue_finish(&crew->done);
 }
+
+void of_float_enter(struct of_float_env *env)
+{
+    (void)fegetenv(&env->saved);
+    reset_float();
+}
+
+void of_float_leave(const struct of_float_env *env)
+{
+    (void)fesetenv(&env->saved);
+}

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "sys/queue.h"
 
+#include <fenv.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -56,5 +57,13 @@ struct of_thread {
 OF_NODISCARD onefold_status of_thread_start(struct of_thread *thread, of_crew_thread_fn *fn,
                                             void *context, onefold_error *err);
 void of_thread_join(struct of_thread *thread);
+
+/* The default floating-point environment for the caller's own thread, where results come from it:
+ * enter saves what the host program set, leave puts it back. */
+struct of_float_env {
+    fenv_t saved;
+};
+void of_float_enter(struct of_float_env *env);
+void of_float_leave(const struct of_float_env *env);
 
 #endif

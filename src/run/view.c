@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the worker's loops share. */
+#include "run/view.h"
+
+#include "base/check.h"
+#include "base/dtype.h"
+#include "base/limits.h"
+#include "base/num.h"
+
+#include <string.h>
+
+/* Of the f32 arrays that kernels work on. */
+enum { CHUNK_ALIGN = 64 };
+
+const uint8_t *of_view_data(const struct of_view *view, const struct of_area *area)
+{
+    const uint32_t first_step = view->slot->visit.first_step;
+    const struct of_layout *layout;
+
+    /* An empty area may name an input that is not there (the base of a plan without one). */
+    if (area->data == NULL) {
+        return NULL;
+    }
+    layout = view->job->plan->inputs[area->input].layout;
+    if (layout->shards[view->step_index] == OF_PLACE_ABSENT) {
+        return NULL;
+    }
+    return area->data + (layout->offsets[view->step_index] - layout->offsets[first_step]);
+}
+
+onefold_dtype of_view_dtype(const struct of_view *view, const struct of_area *area)
+{
+    return (onefold_dtype)view->job->plan->inputs[area->input].layout->dtypes[view->step_index];
+}
+
+void of_view_unpack_base(const struct of_view *view, uint64_t at, size_t count)
+{
+    const struct of_area *area = of_view_base_area(view);
+    const uint8_t *data = of_view_data(view, area);
+    const onefold_dtype dtype = of_view_dtype(view, area);
+
+    of_assert(data != NULL);
+    view->job->kern->unpack[dtype](view->scratch->base, data + at * of_dtype_size(dtype), count);
+}
+
+/* ---- Values that are not finite ---- */
+
+size_t of_view_find_nonfinite(const float *x, size_t count)
+{
+    size_t i = 0;
+
+    while (i < count && __builtin_isfinite(x[i])) {
+        i++;
+    }
+    return i;
+}
+
+/* Rules that look at values refuse --nonfinite keep, so they must not be told to use it. */
+static void set_hint(const struct of_view *view)
+{
+    const struct of_plan *plan = view->job->plan;
+
+    if (plan->method->class == OF_CLASS_ELEMENT || plan->method->class == OF_CLASS_GRAM ||
+        view->job->survey) {
+        view->slot->error.hint = "repair the input or leave it out: its values decide the result";
+    }
+}
+
+void of_view_blame(const struct of_view *view, uint32_t input, uint64_t elem)
+{
+    const char *label = view->job->plan->inputs[input].label;
+    const unsigned long long at = view->first_elem + elem;
+
+    of_err_set(&view->slot->error, "value-input",
+               "%s: tensor \"%s\": element %llu is not finite (NaN or infinity)",
+               of_str_escape(of_str_from(label)).text, of_str_escape(view->tensor->name).text, at);
+    set_hint(view);
+}
+
+const struct of_area *of_view_find_guilty(const struct of_view *view, uint64_t at, size_t count,
+                                          uint64_t *ret_elem)
+{
+    const struct of_slot *slot = view->slot;
+    const struct of_area *guilty = NULL;
+    size_t first = count;
+
+    for (uint32_t i = 0; i <= slot->round_count; i++) {
+        const struct of_area *area =
+            i < slot->round_count ? &slot->areas[i] : of_view_base_area(view);
+        const uint8_t *data = of_view_data(view, area);
+        size_t found = count;
+
+        if (data != NULL) {
+            const onefold_dtype dtype = of_view_dtype(view, area);
+
+            view->job->kern->unpack[dtype](view->scratch->x, data + at * of_dtype_size(dtype),
+                                           count);
+            found = of_view_find_nonfinite(view->scratch->x, count);
+        }
+        if (found < first) {
+            first = found;
+            guilty = area;
+        }
+    }
+    *ret_elem = at + first;
+    return guilty;
+}
+
+/* ---- Chunks ---- */
+
+static bool has_chunks(const struct of_plan *plan)
+{
+    return plan->method->class == OF_CLASS_ELEMENT || plan->survey.need != OF_GRAM_NONE;
+}
+
+uint64_t of_chunks_scratch_bytes(const struct of_plan *plan)
+{
+    const uint64_t chunks =
+        has_chunks(plan) ? of_chunk_scratch_bytes(&plan->survey, plan->input_count) : 0;
+
+    return of_num_align_up(sizeof(struct of_job_scratch), CHUNK_ALIGN) + chunks;
+}
+
+/* Carves the worker's scratch; the widest alignment first, so that all parts are aligned. */
+static void carve(const struct of_view *view, struct of_chunks *chunks)
+{
+    const struct of_plan *plan = view->job->plan;
+    uint8_t *const start = (uint8_t *)view->scratch;
+    uint8_t *at = start + of_num_align_up(sizeof(struct of_job_scratch), CHUNK_ALIGN);
+    float *d = (float *)(void *)at;
+
+    at += (uint64_t)plan->input_count * OF_BLOCK_CHUNK * sizeof(float);
+    chunks->lanes = (double(*)[8])(void *)at;
+    at += plan->survey.sum_count * sizeof(*chunks->lanes);
+    chunks->elems = (double *)(void *)at;
+    at += OF_BLOCK_CHUNK * 8 * sizeof(double);
+    chunks->d = (float **)(void *)at;
+    at += plan->input_count * sizeof(*chunks->d);
+    chunks->areas = (const struct of_area **)(void *)at;
+    at += plan->input_count * sizeof(*chunks->areas);
+    chunks->coefs = (float *)(void *)at;
+    at += plan->input_count * sizeof(*chunks->coefs);
+    of_assert((uint64_t)(at - start) <= of_chunks_scratch_bytes(plan));
+    for (uint32_t i = 0; i < plan->input_count; i++) {
+        chunks->d[i] = d + (uint64_t)i * OF_BLOCK_CHUNK;
+    }
+}
+
+void of_chunks_begin(const struct of_view *view, const bool *selected, struct of_chunks *chunks)
+{
+    const struct of_slot *slot = view->slot;
+
+    carve(view, chunks);
+    chunks->count = 0;
+    for (uint32_t i = 0; i < slot->round_count; i++) {
+        const struct of_area *area = &slot->areas[i];
+
+        if (of_view_data(view, area) == NULL || (selected != NULL && !selected[area->input])) {
+            continue;
+        }
+        chunks->areas[chunks->count] = area;
+        chunks->coefs[chunks->count] = view->row != NULL ? view->row->coefs[area->input] : 0.0F;
+        chunks->count++;
+    }
+}
+
+void of_chunks_load(const struct of_view *view, const struct of_chunks *chunks, uint64_t at,
+                    size_t first, size_t count)
+{
+    const struct of_kern *kern = view->job->kern;
+    const float *base = view->scratch->base + first;
+
+    for (uint32_t i = 0; i < chunks->count; i++) {
+        const struct of_area *area = chunks->areas[i];
+        const onefold_dtype dtype = of_view_dtype(view, area);
+        const uint8_t *data = of_view_data(view, area) + (at + first) * of_dtype_size(dtype);
+        float *d = chunks->d[i];
+
+        if (!view->step->delta) {
+            kern->unpack[dtype](d, data, count);
+        } else if (dtype == ONEFOLD_DTYPE_BF16) {
+            kern->subtract_bf16(d, data, base, count);
+        } else {
+            kern->unpack[dtype](view->scratch->x, data, count);
+            kern->subtract(d, view->scratch->x, base, count);
+        }
+        if (count < OF_BLOCK_CHUNK) {
+            memset(d + count, 0, (OF_BLOCK_CHUNK - count) * sizeof(*d));
+        }
+    }
+}
+
+void of_chunks_blame(const struct of_view *view, const struct of_chunks *chunks, uint64_t at,
+                     size_t count)
+{
+    struct of_slot *slot = view->slot;
+    const struct of_area *guilty;
+    size_t first = count;
+    uint32_t which = 0;
+    uint64_t elem;
+
+    if (slot->error.status != ONEFOLD_OK) {
+        return;
+    }
+    guilty = of_view_find_guilty(view, at, count, &elem);
+    if (guilty != NULL) {
+        of_view_blame(view, guilty->input, elem);
+        return;
+    }
+    for (uint32_t i = 0; i < chunks->count; i++) {
+        const size_t found = of_view_find_nonfinite(chunks->d[i], count);
+
+        if (found < first) {
+            first = found;
+            which = i;
+        }
+    }
+    of_err_set(
+        &slot->error, "value-narrow",
+        "%s: tensor \"%s\": element %llu less the base's is past the range of F32",
+        of_str_escape(of_str_from(view->job->plan->inputs[chunks->areas[which]->input].label)).text,
+        of_str_escape(view->tensor->name).text,
+        (unsigned long long)(view->first_elem + at + first));
+    set_hint(view);
+}

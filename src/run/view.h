@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One step of a visit as a worker's inner loops see it, and chunks of all its inputs. Worker side;
+ * shared by job.c (the blend), element.c (its element-wise rules) and survey_work.c.
+ */
+#ifndef OF_RUN_VIEW_H
+#define OF_RUN_VIEW_H
+
+#include "run/job.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct of_view {
+    const struct of_job_context *job;
+    struct of_slot *slot;
+    struct of_job_scratch *scratch;
+    struct of_step_count *count;
+    const struct of_step *step;
+    const struct of_tensor *tensor;
+    const struct of_row *row; /* NULL for copies and in a survey */
+    uint32_t step_index;
+    uint64_t first_elem; /* in the tensor */
+    uint64_t elem_count; /* of this step in this visit */
+    uint8_t *out;
+    float *plane; /* NULL with one round */
+};
+
+/* Where this step's elements start in an area; NULL: the area holds nothing of the step. In a
+ * bundle the steps of an input lie one behind the other, in a tile there is one step. */
+const uint8_t *of_view_data(const struct of_view *view, const struct of_area *area);
+onefold_dtype of_view_dtype(const struct of_view *view, const struct of_area *area);
+static inline struct of_area *of_view_base_area(const struct of_view *view)
+{
+    return of_slot_base_area(view->slot);
+}
+/* The base's elements [at, at + count) of this visit into scratch->base. */
+void of_view_unpack_base(const struct of_view *view, uint64_t at, size_t count);
+
+/* ---- Values that are not finite ---- */
+
+/* Index of the first NaN or infinity, or `count`. */
+size_t of_view_find_nonfinite(const float *x, size_t count);
+/* The error of one element of an input. */
+void of_view_blame(const struct of_view *view, uint32_t input, uint64_t elem);
+/* The input (areas of this round, then the base) with the first value that is not finite among
+ * elements [at, at + count) of the visit, count <= OF_BLOCK_ELEMS; *ret_elem is its place. NULL
+ * when all are finite. Slow, but it runs once. */
+const struct of_area *of_view_find_guilty(const struct of_view *view, uint64_t at, size_t count,
+                                          uint64_t *ret_elem);
+
+/* ---- Chunks ---- */
+
+/* What lies behind the blocks in a worker's scratch (of_chunk_scratch_bytes). */
+struct of_chunks {
+    uint32_t count;               /* inputs here */
+    const struct of_area **areas; /* [count] */
+    float **d;                    /* [count][OF_BLOCK_CHUNK], 64-byte aligned */
+    float *coefs;                 /* [count] */
+    double (*lanes)[8];           /* [sum_count] of the survey's shape */
+    double *elems;                /* [8 * OF_BLOCK_CHUNK] */
+};
+
+/* Bytes of one worker's scratch. */
+uint64_t of_chunks_scratch_bytes(const struct of_plan *plan);
+/* Takes all inputs of the round that have the step; with `selected` only those marked there. */
+void of_chunks_begin(const struct of_view *view, const bool *selected, struct of_chunks *chunks);
+/* Task vectors (plain frame: values) of elements [at + first, at + first + count) of the visit,
+ * count <= OF_BLOCK_CHUNK; scratch->base holds the base from `at` on. The rest of each chunk is
+ * zero. */
+void of_chunks_load(const struct of_view *view, const struct of_chunks *chunks, uint64_t at,
+                    size_t first, size_t count);
+/* The error for a chunk with a value that is not finite: that of the first such element, an input's
+ * or, when all inputs are finite, that of a difference. Keeps an error that is already there. */
+void of_chunks_blame(const struct of_view *view, const struct of_chunks *chunks, uint64_t at,
+                     size_t count);
+
+#endif
