@@ -47,8 +47,10 @@ struct of_param {
     bool required;
     bool is_fact;    /* stands on the entry (samples, steps), not under parameters */
     bool no_effect;  /* accepted for the dialect's sake (int8_mask) */
+    bool is_whole;   /* acts on whole models: one value, no gradient, no filter */
     double standard; /* default; OF_PARAM_NOT_GIVEN = none */
     double min;
+    bool min_excluded; /* the value is greater than min */
     double max;
     const char *const *words; /* OF_PARAM_WORD: NULL-terminated choices; the value is the index */
     const char *help;
@@ -122,12 +124,16 @@ struct of_method {
     enum of_base_need base;
     bool is_federated; /* needs the models form, refuses parameters it does not read, and unions */
     bool takes_lambda; /* lambda (and beta) multiply v */
-    double beta_standard; /* default factor of the native form */
+    double beta_standard; /* default factor, of the form that lambda has unless scale says
+                             otherwise: the mean form for a federated rule, else the native one */
     uint32_t input_count_min;
     uint32_t input_count_max;
     const struct of_param *params; /* without lambda, beta and scale, which the plan handles */
     uint32_t param_count;
-    enum of_gram_need gram; /* GRAM, and ELEMENT rules that choose inputs first */
+    enum of_gram_need
+        gram; /* GRAM, and ELEMENT rules that choose inputs first: the most it needs */
+    /* What it needs with these parameters, where that may be less than `gram`. May be NULL. */
+    enum of_gram_need (*need)(const struct of_params *given);
     /* LINEAR, and ELEMENT for shares (coefs); checks what the parameters alone show for all
      * classes. NULL for an ELEMENT or GRAM rule: shares are 1/T. */
     onefold_status (*prepare)(const struct of_params *given, struct of_linear *ret_linear,
@@ -149,6 +155,10 @@ const struct of_method *of_method_find(const char *name);
 /* Methods of the dialect and of ours that this version does not have yet: refused by name. NULL
  * past the end. */
 const char *of_method_later_at(uint64_t index);
+
+/* What the rule must know of all tensors, given its parameters: `need` where it has one, else
+ * `gram`. */
+enum of_gram_need of_method_need(const struct of_method *method, const struct of_params *given);
 
 /* Row of the parameter in the descriptor, or NULL. */
 const struct of_param *of_method_param(const struct of_method *method, const char *name);

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rows of parameters: finding one, and checking a value against it. Used by plan/resolve. */
+/* Rows of parameters: finding one, checking a value against it, and what the values ask for. Used
+ * by plan/resolve. */
 #include "method/method.h"
 
 #include <float.h>
 #include <math.h>
 #include <string.h>
+
+enum of_gram_need of_method_need(const struct of_method *method, const struct of_params *given)
+{
+    return method->need != NULL ? method->need(given) : method->gram;
+}
 
 const struct of_param *of_method_param(const struct of_method *method, const char *name)
 {
@@ -26,9 +32,13 @@ static double word_count(const struct of_param *param)
     return count;
 }
 
-/* "at least 0", "from 0 to 1", "at most 1". */
+/* "at least 0", "above 0", "from 0 to 1", "at most 1". */
 static onefold_status refuse_range(const struct of_param *param, double value, onefold_error *err)
 {
+    if (param->min_excluded && !(value > param->min)) {
+        return of_err_set(err, "recipe-range", "\"%s\" is %.17g; it must be above %g", param->name,
+                          value, param->min);
+    }
     if (isinf(param->max)) {
         return of_err_set(err, "recipe-range", "\"%s\" is %.17g; it must be at least %g",
                           param->name, value, param->min);
@@ -66,7 +76,7 @@ onefold_status of_param_check(const struct of_param *param, double value, onefol
         return of_err_set(err, "recipe-range", "\"%s\" is %.17g; no more than %g fits a factor",
                           param->name, value, (double)FLT_MAX);
     }
-    if (value < param->min || value > param->max) {
+    if (value < param->min || value > param->max || (param->min_excluded && value == param->min)) {
         return refuse_range(param, value, err);
     }
     return ONEFOLD_OK;

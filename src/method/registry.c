@@ -10,10 +10,15 @@
 #include <string.h>
 
 static const struct of_method *const methods[] = {
-    &of_method_linear,
-    &of_method_task_arithmetic,
-    &of_method_fedavg,
-    &of_method_passthrough,
+    &of_method_linear,       &of_method_task_arithmetic,
+    &of_method_fedavg,       &of_method_passthrough,
+    &of_method_fednova,      &of_method_fedgma,
+    &of_method_median,       &of_method_cclip,
+    &of_method_trimmed_mean, &of_method_geometric_median,
+    &of_method_krum,         &of_method_multi_krum,
+    &of_method_bulyan,       &of_method_arc,
+    &of_method_fedexp,       &of_method_feddyn,
+    &of_method_metagpt,      &of_method_inverse_norm,
 };
 
 /* Names that recipes already use. Refusing them by name tells a user that the recipe is right and
@@ -23,13 +28,9 @@ static const char *const later[] = {
     "slerp", "nuslerp", "multislerp", "karcher", "nearswap", "model_stock", "arcee_fusion", "ties",
     "dare_linear", "dare_ties", "breadcrumbs", "breadcrumbs_ties", "della", "della_linear", "sce",
     "ram", "ramplus_tl",
-    /* federated rules */
-    "fednova", "fedgma", "median", "trimmed_mean", "cclip", "geometric_median", "krum",
-    "multi_krum", "bulyan", "feddyn", "fedexp", "arc",
     /* further rules of the literature */
-    "metagpt", "inverse_norm", "lines", "magmax", "emr", "tall", "consensus", "fisher",
-    "ties_global", "localize_stitch", "pcb", "breadcrumbs_rows", "iso_c", "iso_cts", "tsv_m",
-    "wudi", "svc", "regmean"};
+    "lines", "magmax", "emr", "tall", "consensus", "fisher", "ties_global", "localize_stitch",
+    "pcb", "breadcrumbs_rows", "iso_c", "iso_cts", "tsv_m", "wudi", "svc", "regmean"};
 
 uint64_t of_method_count(void)
 {

@@ -144,6 +144,8 @@ static const struct of_known_param known_params[] = {
     PARAM("iterations", OF_VALUE_INTEGER, false),
     PARAM("f", OF_VALUE_INTEGER, false),
     PARAM("m", OF_VALUE_INTEGER, false),
+    PARAM("momentum", OF_VALUE_REAL, true),
+    PARAM("proximal", OF_VALUE_REAL, true),
     PARAM("rescale_by", OF_VALUE_WORD, false),
 };
 
