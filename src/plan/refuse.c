@@ -285,6 +285,12 @@ static void refuse_unread(struct of_build *build, const struct of_setting *setti
                      setting->name, build->method->name);
 }
 
+static bool is_single(const struct of_setting *setting)
+{
+    return setting->case_count == 1 && setting->cases[0].value_count == 1 &&
+           setting->cases[0].filter.length == 0;
+}
+
 /* A factor of the whole rule, or a parameter of the rule itself. */
 static void check_setting(struct of_build *build, const struct of_setting *setting, bool on_entry)
 {
@@ -303,6 +309,11 @@ static void check_setting(struct of_build *build, const struct of_setting *setti
         return;
     } else {
         check_values(build, param, setting);
+    }
+    if (!is_lambda && param->is_whole && !is_single(setting)) {
+        of_build_error(build, "recipe-setting", setting->mark, "write one value",
+                       "\"%s\" of \"%s\" acts on whole models; it takes no list and no filter",
+                       setting->name, build->method->name);
     }
     if (on_entry && (is_lambda || !param->per_input)) {
         of_build_warning(build, "recipe-ignored", setting->mark,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Parameters of every tensor, looked up where recipes.md says, then the rule's coefficients and the
- * factor, all in double and rounded to f32 once. Equal results share a row.
+ * factor, all in double and rounded to f32 once. Equal results share a row. A rule that solves gets
+ * its coefficients from statistics: what it needs for that is looked up for the whole model.
  */
 #include "plan/build.h"
 
@@ -33,7 +34,7 @@ struct row_head {
     uint32_t has_divisor;
     uint32_t has_factor;
     uint32_t is_alone;
-    uint32_t unused;
+    uint32_t has_global;
 };
 _Static_assert(sizeof(struct row_head) == 40, "a row's bytes are its values");
 
@@ -49,14 +50,16 @@ struct resolve {
     struct of_params params;
 
     /* What it answered. */
-    uint8_t *blob; /* row_head, then T floats */
+    uint8_t *blob; /* row_head, then global values of an element-wise rule, then T floats */
     uint64_t blob_bytes;
+    uint64_t coefs_at;
     uint8_t **blobs; /* [row], in the plan's arena */
     uint32_t row_count;
     uint32_t row_capacity;
     struct of_map rows;
 
-    bool by_name; /* some filter looks at names */
+    bool is_quiet; /* missing values are no findings now */
+    bool by_name;  /* some filter looks at names */
     bool by_t;    /* some gradient looks at layers */
     struct memo memo[MEMO_SIZE];
     struct of_tally missing;
@@ -110,6 +113,9 @@ static double find_fact(const struct of_recipe_input *entry, const char *name)
 static void miss(struct resolve *resolve, const struct of_param *param, const char *label,
                  struct of_str name)
 {
+    if (resolve->is_quiet) {
+        return;
+    }
     of_build_error_tally(resolve->build, &resolve->missing, "recipe-param", NULL,
                          "missing parameter \"%s\" for %s%stensor \"%s\": no filter matches under "
                          "its entry or the top level's parameters",
@@ -148,57 +154,12 @@ static bool gather_values(struct resolve *resolve, struct of_str name, double t)
     return complete;
 }
 
-/* ---- The factor ---- */
-
-struct factor {
-    double lambda; /* of the sum form */
-    double beta;   /* of the mean form */
-    double native; /* of what the rule makes */
-};
-
-static bool find_factor_value(const struct of_build *build, const char *key, struct of_str name,
-                              double t, double *ret_value)
-{
-    const struct of_settings *levels[] = {&build->recipe->parameters};
-    struct of_value value;
-
-    if (!of_setting_find(levels, 1, key, name, t, &value)) {
-        return false;
-    }
-    *ret_value = value.number;
-    return true;
-}
-
 static bool is_normalised(const struct resolve *resolve)
 {
     const struct of_method *method = resolve->build->method;
     const struct of_param *param = of_method_param(method, "normalize");
 
     return param != NULL && resolve->global[param - method->params] != 0.0;
-}
-
-/* For T inputs the sum form is T times the mean form, so beta = T lambda; whichever was written is
- * taken as it is, the other follows. */
-static struct factor find_factor(const struct resolve *resolve, struct of_str name, double t,
-                                 uint32_t present_count)
-{
-    const struct of_build *build = resolve->build;
-    const bool native_mean = build->method->scale == OF_SCALE_OF_MEAN || is_normalised(resolve);
-    const double count = present_count;
-    bool mean = native_mean;
-    struct factor factor;
-    double given = build->method->beta_standard;
-
-    if (find_factor_value(build, "beta", name, t, &given)) {
-        mean = true;
-    } else if (find_factor_value(build, "lambda", name, t, &given) &&
-               build->recipe->scale != OF_SCALE_DEFAULT) {
-        mean = build->recipe->scale == OF_SCALE_MEAN;
-    }
-    factor.beta = mean ? given : given * count;
-    factor.lambda = mean ? given / count : given;
-    factor.native = native_mean ? factor.beta : factor.lambda;
-    return factor;
 }
 
 /* ---- Rows ---- */
@@ -248,30 +209,36 @@ static onefold_status put_row(struct resolve *resolve, uint32_t *ret_row, onefol
 }
 
 static void write_blob(struct resolve *resolve, const struct of_linear *linear,
-                       const struct factor *factor)
+                       const struct of_factor *factor)
 {
-    const bool takes_lambda = resolve->build->method->takes_lambda;
-    struct row_head head = {.lambda = takes_lambda ? factor->lambda : NO_NUMBER,
-                            .beta = takes_lambda ? factor->beta : NO_NUMBER,
+    const struct of_method *method = resolve->build->method;
+    const bool takes_lambda = method->takes_lambda;
+    struct row_head head = {.lambda = factor->lambda,
+                            .beta = factor->beta,
                             .has_divisor = linear->has_divisor,
                             .has_factor = takes_lambda || linear->has_factor,
-                            .is_alone = resolve->build->method->class == OF_CLASS_COPY};
+                            .is_alone = method->class == OF_CLASS_COPY,
+                            .has_global = method->class == OF_CLASS_ELEMENT};
 
     head.divisor = linear->has_divisor ? (float)linear->divisor : 0.0F;
     if (head.has_factor != 0) {
         head.factor = (float)(takes_lambda ? factor->native : linear->factor);
     }
     memcpy(resolve->blob, &head, sizeof(head));
+    if (head.has_global != 0) {
+        memcpy(resolve->blob + sizeof(head), resolve->global,
+               method->param_count * sizeof(resolve->global[0]));
+    }
     for (uint32_t i = 0; i < resolve->input_count; i++) {
         const float coef = (float)linear->coefs[i];
 
-        memcpy(resolve->blob + sizeof(head) + i * sizeof(coef), &coef, sizeof(coef));
+        memcpy(resolve->blob + resolve->coefs_at + i * sizeof(coef), &coef, sizeof(coef));
     }
 }
 
 /* Inputs to f32 were checked one by one; products and quotients of them may still overflow. */
 static bool is_finite_row(const struct resolve *resolve, const struct of_linear *linear,
-                          const struct factor *factor)
+                          const struct of_factor *factor)
 {
     bool finite = !linear->has_divisor || isfinite((float)linear->divisor);
 
@@ -295,9 +262,28 @@ static void refuse_answer(struct resolve *resolve, struct of_str name, const one
                          "tensor \"%s\": %s", of_str_escape(name).text, found->message);
 }
 
+/* Coefficients that wait for statistics are 0 here. */
+static onefold_status prepare(const struct resolve *resolve, uint32_t present_count,
+                              struct of_linear *linear, onefold_error *err)
+{
+    const struct of_method *method = resolve->build->method;
+
+    if (method->prepare != NULL) {
+        OF_TRY(method->prepare(&resolve->params, linear, err));
+    }
+    for (uint32_t i = 0; i < resolve->input_count; i++) {
+        if (method->solve != NULL) {
+            linear->coefs[i] = 0.0;
+        } else if (method->prepare == NULL) {
+            linear->coefs[i] = resolve->present[i] ? 1.0 / present_count : 0.0;
+        }
+    }
+    return ONEFOLD_OK;
+}
+
 /* Asks the rule. *ret_ok is false when the answer was a finding. */
 static onefold_status ask(struct resolve *resolve, struct of_str name, double t,
-                          struct factor *ret_factor, struct of_linear *linear, bool *ret_ok)
+                          struct of_factor *ret_factor, struct of_linear *linear, bool *ret_ok)
 {
     struct of_build *build = resolve->build;
     uint32_t present_count = 0;
@@ -313,11 +299,15 @@ static onefold_status ask(struct resolve *resolve, struct of_str name, double t,
     memset(resolve->coefs, 0, resolve->input_count * sizeof(resolve->coefs[0]));
     *linear = (struct of_linear){.coefs = resolve->coefs};
     of_err_clear(&found);
-    if (build->method->prepare(&resolve->params, linear, &found) != ONEFOLD_OK) {
+    if (prepare(resolve, present_count, linear, &found) != ONEFOLD_OK) {
         refuse_answer(resolve, name, &found);
         return found.status;
     }
-    *ret_factor = find_factor(resolve, name, t, present_count);
+    *ret_factor = of_factor_find(build, build->method, is_normalised(resolve),
+                                 &(struct of_factor_place){name, t, present_count});
+    if (!build->method->takes_lambda) {
+        of_factor_set(build->method, linear, present_count, ret_factor);
+    }
     if (!is_finite_row(resolve, linear, ret_factor)) {
         of_build_error_tally(build, &resolve->refused, "recipe-range", NULL,
                              "tensor \"%s\": a coefficient is past the range of F32",
@@ -359,7 +349,11 @@ static onefold_status init(struct resolve *resolve, struct of_build *build, onef
 
     resolve->build = build;
     resolve->input_count = count;
-    resolve->blob_bytes = sizeof(struct row_head) + (uint64_t)count * sizeof(float);
+    resolve->coefs_at = sizeof(struct row_head);
+    if (build->method->class == OF_CLASS_ELEMENT) {
+        resolve->coefs_at += param_count * sizeof(double);
+    }
+    resolve->blob_bytes = resolve->coefs_at + (uint64_t)count * sizeof(float);
     resolve->present = OF_ARENA_NEW(scratch, bool, (uint64_t)count + 1);
     resolve->per_input = OF_ARENA_NEW(scratch, double *, (uint64_t)param_count + 1);
     resolve->global = OF_ARENA_NEW(scratch, double, (uint64_t)param_count + 1);
@@ -394,7 +388,7 @@ onefold_status of_resolve_early(struct of_build *build, onefold_error *err)
 {
     struct resolve *resolve = OF_ARENA_NEW(&build->scratch, struct resolve, 1);
     struct of_linear linear;
-    struct factor factor;
+    struct of_factor factor;
     bool ok;
 
     if (resolve == NULL) {
@@ -467,7 +461,7 @@ static onefold_status resolve_step(struct resolve *resolve, uint32_t index, onef
         all && !resolve->by_name && resolve->build->method->class != OF_CLASS_COPY;
     struct memo *memo = memo_of(resolve, t);
     struct of_linear linear;
-    struct factor factor;
+    struct of_factor factor;
     bool ok;
 
     if (may_keep && memo->used && memo->t == t) {
@@ -538,7 +532,7 @@ static onefold_status publish(struct resolve *resolve, onefold_error *err)
 
         memcpy(&head, resolve->blobs[i], sizeof(head));
         plan->rows[i] = (struct of_row){
-            .coefs = (const float *)(const void *)(resolve->blobs[i] + sizeof(head)),
+            .coefs = (const float *)(const void *)(resolve->blobs[i] + resolve->coefs_at),
             .has_divisor = head.has_divisor != 0,
             .divisor = head.divisor,
             .has_factor = head.has_factor != 0,
@@ -546,8 +540,77 @@ static onefold_status publish(struct resolve *resolve, onefold_error *err)
             .is_alone = head.is_alone != 0,
             .lambda = head.lambda,
             .beta = head.beta};
+        if (head.has_global != 0) {
+            plan->rows[i].global =
+                (const double *)(const void *)(resolve->blobs[i] + sizeof(head));
+        }
+        plan->has_row_lambda = plan->has_row_lambda || !isnan(head.lambda);
     }
     return ONEFOLD_OK;
+}
+
+/* ---- The whole model ---- */
+
+static double *copy_values(struct of_arena *arena, const double *values, uint32_t count)
+{
+    double *copy = OF_ARENA_NEW(arena, double, (uint64_t)count + 1);
+
+    for (uint32_t i = 0; copy != NULL && i < count; i++) {
+        copy[i] = values[i];
+    }
+    return copy;
+}
+
+/* What solve is asked with, kept in the plan. */
+static onefold_status keep_params(struct resolve *resolve, onefold_error *err)
+{
+    struct of_plan *plan = resolve->build->plan;
+    const uint32_t param_count = resolve->build->method->param_count;
+    const uint32_t count = resolve->input_count;
+    bool *present = OF_ARENA_NEW(&plan->arena, bool, (uint64_t)count + 1);
+    double **per_input = OF_ARENA_NEW(&plan->arena, double *, (uint64_t)param_count + 1);
+    double *global = copy_values(&plan->arena, resolve->global, param_count);
+
+    if (present == NULL || per_input == NULL || global == NULL) {
+        return of_build_no_memory(resolve->build, err);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        present[i] = true;
+    }
+    for (uint32_t p = 0; p < param_count; p++) {
+        if (resolve->per_input[p] != NULL) {
+            per_input[p] = copy_values(&plan->arena, resolve->per_input[p], count);
+            if (per_input[p] == NULL) {
+                return of_build_no_memory(resolve->build, err);
+            }
+        }
+    }
+    plan->params = (struct of_params){.input_count = count,
+                                      .present = present,
+                                      .per_input = (const double *const *)per_input,
+                                      .global = global};
+    return ONEFOLD_OK;
+}
+
+/* Parameters of the whole model: of rules that solve, and for words of caution. */
+static onefold_status resolve_whole(struct resolve *resolve, onefold_error *err)
+{
+    const struct of_method *method = resolve->build->method;
+    bool complete;
+
+    for (uint32_t i = 0; i < resolve->input_count; i++) {
+        resolve->present[i] = true;
+    }
+    /* A filter that matches no name of a whole model was not allowed where this counts. */
+    resolve->is_quiet = true;
+    complete = gather_values(resolve, OF_STR(""), 0.0);
+    resolve->is_quiet = false;
+    if (complete && method->caution != NULL) {
+        struct of_report report = {.fn = of_build_keep_notice, .context = resolve->build};
+
+        method->caution(&resolve->params, &report);
+    }
+    return method->solve != NULL ? keep_params(resolve, err) : ONEFOLD_OK;
 }
 
 onefold_status of_resolve(struct of_build *build, onefold_error *err)
@@ -565,6 +628,9 @@ onefold_status of_resolve(struct of_build *build, onefold_error *err)
     status = resolve_steps(resolve, err);
     if (status == ONEFOLD_OK) {
         status = publish(resolve, err);
+    }
+    if (status == ONEFOLD_OK) {
+        status = resolve_whole(resolve, err);
     }
     of_mem_free(resolve->blobs);
     return status;
