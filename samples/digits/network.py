@@ -4,7 +4,7 @@ import numpy as np
 
 WIDTHS = (64, 64, 32, 10)
 BATCH = 16
-RATE = np.float32(0.1)
+RATE = 0.1
 
 
 def weight_name(layer):
@@ -62,7 +62,7 @@ def step(tensors, images, labels, rate):
 
 def train(start, images, labels, steps, rng, rate=RATE):
     """A copy of `start` after so many steps over the data, reshuffled on every pass."""
-    tensors = {name: values.copy() for name, values in start.items()}
+    tensors, rate = {name: values.copy() for name, values in start.items()}, np.float32(rate)
     order, place = rng.permutation(len(labels)), 0
     for _ in range(steps):
         if place + BATCH > len(order) and place > 0:

@@ -5,7 +5,8 @@ from xml.sax.saxutils import escape
 
 import report
 
-PER_ROW, LINE, PANEL, LEFT, TOP, GAP = 4, 17, 200, 215, 96, 28
+PER_ROW, LINE, PANEL, LEFT, TOP, GAP = 3, 17, 240, 215, 60, 32
+HEAD = 60
 STYLE = """
   text { font: 12px system-ui, sans-serif; fill: #222 }
   .title { font-weight: 600 } .large { font-size: 15px; font-weight: 600 } .small { font-size: 11px; fill: #666 }
@@ -66,17 +67,18 @@ def panel(records, scenario, rows, left, top):
 
 def write(path, records, scenarios):
     rows = report.names(records)
-    high = LINE * len(rows) + TOP
+    high = LINE * len(rows) + TOP + 24
     bands = (len(scenarios) + PER_ROW - 1) // PER_ROW
-    width, height = LEFT + PER_ROW * (PANEL + GAP), 40 + bands * high
+    width, height = LEFT + PER_ROW * (PANEL + GAP), HEAD + bands * high
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
              'role="img" aria-label="Test accuracy of every rule in every scenario">',
              f"<style>{STYLE}</style>", f'<rect class="back" width="{width}" height="{height}"/>',
              text(12, 24, "Test accuracy on handwritten digits after merging seven sites", "large"),
-             text(12, 42, "Filled: step and parameters chosen on validation data, mean and standard deviation over seeds. "
-                  "Ring: no search, beta 1. Dashed: task arithmetic at its best step. Scales differ.", "small")]
+             text(12, 42, "Filled: step and parameters chosen on validation data; mean and standard deviation over seeds. "
+                  "Ring: no search, beta 1.", "small"),
+             text(12, 58, "Dashed: task arithmetic at its best step. Grey: no merge. Scales differ.", "small")]
     for place, scenario in enumerate(scenarios):
-        left, top = LEFT + place % PER_ROW * (PANEL + GAP), TOP + place // PER_ROW * high
+        left, top = LEFT + place % PER_ROW * (PANEL + GAP), HEAD + TOP + place // PER_ROW * high
         if place % PER_ROW == 0:
             parts += [text(LEFT - 10, top + LINE * row + LINE / 2 + 4, name, "", "end") for row, name in enumerate(rows)]
         parts += panel(records, scenario, rows, left, top)

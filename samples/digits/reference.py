@@ -118,16 +118,31 @@ def arc(task, f):
     return cclip(task, np.sort(task.norms)[::-1][clipped]) if clipped else sum_form(task, np.ones(task.count))
 
 
+def is_minimiser(task, alpha, own):
+    """Whether no point has a smaller sum of distances than this input."""
+    unit = np.zeros(task.count)
+    unit[own] = 1
+    lengths = distances(task.gram, unit)
+    pull = np.array([-share / length if length > 0 else 0 for share, length in zip(alpha, lengths)])
+    pull[own] = -pull.sum()
+    return math.sqrt(max(pull @ task.gram @ pull, 0)) <= alpha[lengths == 0].sum()
+
+
 def geometric_median(task, iterations=4, eps=1e-5):
     alpha = task.shares(False)
-    a, objective = alpha.copy(), None
+    a = alpha.copy()
+    lengths = distances(task.gram, a)
     for _ in range(iterations):
-        lengths = distances(task.gram, a)
-        before, objective = objective, (alpha * lengths).sum()
-        if before is not None and abs(before - objective) < 1e-6 * before:
-            break
+        before = (alpha * lengths).sum()
         weights = alpha / np.maximum(eps, lengths)
         a = weights / weights.sum()
+        lengths = distances(task.gram, a)
+        if abs(before - (alpha * lengths).sum()) <= 1e-6 * before:
+            # Steps towards an input that is itself the minimiser never arrive.
+            for own in range(task.count):
+                if is_minimiser(task, alpha, own):
+                    return of_inputs(task, [own])
+            break
     return mean_form(task, a)
 
 

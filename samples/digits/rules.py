@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-BETAS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 7.0)
+BETAS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0)
 QUICK_BETAS = (0.5, 1.0, 2.0)
 RADII = 5  # points of the published grid of clipping radii
 

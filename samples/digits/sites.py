@@ -16,6 +16,7 @@ EQUAL_SIZES = (120,) * SITES
 UNEQUAL_SIZES = (20, 30, 50, 80, 130, 210, 320)
 EQUAL_STEPS = (300,) * SITES
 UNEQUAL_STEPS = (50, 80, 130, 220, 370, 600, 1000)  # 20-fold
+FEW_STEPS = (5, 8, 13, 22, 37, 60, 100)
 UPRIGHT = (0,) * SITES
 ANGLES = (-45, -30, -15, 0, 15, 30, 45)
 
@@ -30,6 +31,7 @@ class Scenario:
     angles: tuple = UPRIGHT
     sizes: tuple = EQUAL_SIZES
     steps: tuple = EQUAL_STEPS
+    rate: float = 0.1
     poison: str | None = None
 
 
@@ -39,10 +41,11 @@ SCENARIOS = (
     Scenario("rotation", "rotation, -45 to 45 degrees", angles=ANGLES),
     Scenario("size", "20 to 320 images", sizes=UNEQUAL_SIZES),
     Scenario("steps", "label skew, 50 to 1000 steps", skew=0.5, steps=UNEQUAL_STEPS),
+    Scenario("short", "label skew, 5 to 100 small steps", skew=0.5, steps=FEW_STEPS, rate=0.03),
     Scenario("all", "labels, rotation, size and steps", skew=0.5, angles=ANGLES, sizes=UNEQUAL_SIZES,
              steps=UNEQUAL_STEPS),
-    Scenario("flipped", "mild label skew; one site has wrong labels", skew=1.0, poison="flipped"),
-    Scenario("scaled", "mild label skew; one site sends -8 times its update", skew=1.0, poison="scaled"),
+    Scenario("flipped", "mild label skew, one site's labels wrong", skew=1.0, poison="flipped"),
+    Scenario("scaled", "mild label skew, one update times -8", skew=1.0, poison="scaled"),
 )
 QUICK = ("labels", "all", "scaled")
 POISON_FACTOR = np.float32(-8)
