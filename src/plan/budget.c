@@ -3,7 +3,8 @@
  * Memory as a sum of named parts, fixed before the run. What is left after everything else goes to
  * slots; wanted are, in this order: slots enough to keep workers and disk busy, reads of 1 MiB, and
  * as many inputs together as fit (all of them: gather; fewer: their sum waits in the slot while
- * inputs come and go). So the number of inputs never decides whether a merge fits.
+ * inputs come and go). So the number of inputs never decides whether a merge fits, unless the rule
+ * needs them all at once: then tiles shrink, down to one grain.
  */
 #include "plan/build.h"
 
@@ -35,8 +36,10 @@ enum { RECIPE_FACTOR = 16 };
 /* Buffers of the writers of small files. */
 #define WRITER_BYTES     (512 * OF_KIB)
 
-/* Smallest tile that is tried, in bytes per input. */
-#define READ_BYTES_MIN (128 * OF_KIB)
+/* Smallest tile that is tried, in bytes per input; where all inputs must be there at once, a grain
+ * of the narrowest type. */
+#define READ_BYTES_MIN        (128 * OF_KIB)
+#define READ_BYTES_GATHER_MIN (64 * OF_KIB)
 /* Fewer slots than this leave disk or workers idle; more than the upper aim gains nothing. */
 enum { SLOTS_WANTED_MIN = 4, SLOTS_AIM_MIN = 8, SLOTS_POSSIBLE_MIN = 2 };
 
@@ -107,6 +110,9 @@ uint64_t of_budget_records_max(const struct of_build *build)
 
 struct budget {
     struct of_build *build;
+    uint64_t memory_bytes;  /* the bound that is tried */
+    uint64_t worker_count;  /* of as many as are wanted, what the bound allows */
+    uint64_t scratch_bytes; /* per worker */
     struct of_budget_line lines[OF_BUDGET_LINES_MAX];
     uint32_t line_count;
     uint64_t fixed_bytes; /* everything but slots */
@@ -125,13 +131,50 @@ static void add_line(struct budget *budget, const char *name, uint64_t count, ui
     budget->fixed_bytes += count * each_bytes;
 }
 
-static uint64_t thread_count(const struct of_build *build)
+static uint64_t thread_count(const struct budget *budget)
 {
-    const char *io = build->options->io_name;
+    const char *io = budget->build->options->io_name;
     const bool is_ring = io != NULL && strcmp(io, "uring") == 0;
 
     /* The hash thread, the one that wakes the loop, and a backend's. */
-    return (uint64_t)build->worker_count + 2 + (is_ring ? 0 : IO_THREADS_MAX);
+    return budget->worker_count + 2 + (is_ring ? 0 : IO_THREADS_MAX);
+}
+
+static bool has_chunks(const struct of_plan *plan)
+{
+    return plan->gather || plan->survey.need != OF_GRAM_NONE;
+}
+
+/* An eighth of the bound at most for workers and their blocks, but always one. */
+static void settle_workers(struct budget *budget)
+{
+    const struct of_plan *plan = budget->build->plan;
+
+    budget->scratch_bytes = SCRATCH_BYTES;
+    if (has_chunks(plan)) {
+        budget->scratch_bytes +=
+            of_num_align_up(of_chunk_scratch_bytes(&plan->survey, plan->input_count), 64);
+    }
+    budget->worker_count =
+        of_num_min(budget->build->worker_count,
+                   budget->memory_bytes / 8 / (OF_STACK_BYTES + budget->scratch_bytes));
+    budget->worker_count = of_num_max(budget->worker_count, 1);
+}
+
+/* A step's sums and the total, the matrix, what solve works with, and rows of coefficients. */
+static uint64_t statistics_bytes(const struct of_plan *plan)
+{
+    const uint64_t count = plan->input_count;
+    const uint64_t matrix = count * count * sizeof(double);
+    uint64_t bytes = 2 * of_survey_slot_bytes(&plan->survey, 1, 1);
+
+    if (plan->method->solve != NULL || plan->compare) {
+        bytes += (1 + OF_SOLVE_MATRICES) * matrix + 16 * count * sizeof(double) + 4096;
+    }
+    if (plan->method->solve != NULL) {
+        bytes += plan->row_count * (sizeof(struct of_row) + count * sizeof(float));
+    }
+    return bytes;
 }
 
 static uint64_t step_state_bytes(const struct of_build *build)
@@ -139,14 +182,18 @@ static uint64_t step_state_bytes(const struct of_build *build)
     return LEAF_BYTES + (build->options->nonfinite == OF_NONFINITE_KEEP ? COUNT_BYTES : 0);
 }
 
-static void add_fixed(struct budget *budget)
+static void add_fixed(struct budget *budget, uint64_t memory_bytes)
 {
     const struct of_build *build = budget->build;
     const struct of_plan *plan = build->plan;
     const uint64_t inputs = (uint64_t)plan->input_count + 1;
 
+    budget->memory_bytes = memory_bytes;
+    budget->line_count = 0;
+    budget->fixed_bytes = 0;
+    settle_workers(budget);
     add_line(budget, "program", 1, OF_MEMORY_PROGRAM, "code, libraries, C library");
-    add_line(budget, "stacks", thread_count(build), OF_STACK_BYTES,
+    add_line(budget, "stacks", thread_count(budget), OF_STACK_BYTES,
              "workers, hash thread, timer, I/O threads");
     add_line(budget, "recipe", 1,
              of_num_max(RECIPE_BYTES_MIN, RECIPE_FACTOR * build->recipe->text.length),
@@ -161,6 +208,10 @@ static void add_fixed(struct budget *budget)
              "running sums of the output files");
     add_line(budget, "writer", 1, WRITER_BYTES, "manifest, lists, leaves");
     add_line(budget, "ring", 1, RING_BYTES, "queues of the I/O backend");
+    if (statistics_bytes(plan) > 0) {
+        add_line(budget, "statistics", 1, statistics_bytes(plan),
+                 "sums over all tensors, and what is solved from them");
+    }
     add_line(budget, "reserve", 1, OF_MEMORY_RESERVE, "page tables, late messages");
 }
 
@@ -176,6 +227,14 @@ struct shape {
     uint32_t area_count;
     uint64_t slots;
 };
+
+/* Partial sums of one visit take about as much as the bytes of one input that they are made of. */
+static uint64_t grains_allowed(const struct of_survey_shape *survey, uint64_t read_bytes)
+{
+    const uint64_t each = of_survey_slot_bytes(survey, 1, 1);
+
+    return survey->need == OF_GRAM_NONE ? 0 : of_num_max(read_bytes / each, 1);
+}
 
 /* Reads are widened to whole blocks on both sides. */
 static uint64_t area_of(uint64_t byte_count)
@@ -194,6 +253,7 @@ static void cut(const struct budget *budget, uint64_t read_bytes, bool plane, st
                               /* sums of an input of one byte per element */
                               .out_bytes = 4 * read_bytes + UINT64_C(3) * OF_DIRECT_ALIGN_MAX,
                               .plane = plane,
+                              .grains_max = grains_allowed(&build->plan->survey, read_bytes),
                               .tile_grains_max = build->options->tile_grains_max};
     of_order_cut(build, &shape->caps, NULL, &shape->need);
     /* An area of nothing would leave a slot without addresses for its areas. */
@@ -216,6 +276,12 @@ static uint64_t window_bytes(const struct budget *budget, const struct shape *sh
                         : 0;
 }
 
+static uint64_t survey_bytes(const struct budget *budget, const struct shape *shape)
+{
+    return of_survey_slot_bytes(&budget->build->plan->survey, shape->need.grains_max,
+                                shape->need.steps_max);
+}
+
 static uint64_t state_bytes(const struct shape *shape, uint64_t area_count)
 {
     return SLOT_STATE_BYTES + (area_count + 1) * AREA_STATE_BYTES +
@@ -224,15 +290,16 @@ static uint64_t state_bytes(const struct shape *shape, uint64_t area_count)
 
 static uint64_t pool_bytes(const struct budget *budget, uint64_t slots, uint64_t each_bytes)
 {
-    return of_num_align_up(
-        slots * each_bytes + (uint64_t)budget->build->worker_count * SCRATCH_BYTES, POOL_ALIGN);
+    return of_num_align_up(slots * each_bytes + budget->worker_count * budget->scratch_bytes,
+                           POOL_ALIGN);
 }
 
 static uint64_t total_bytes(const struct budget *budget, const struct shape *shape,
                             uint64_t area_count, uint64_t slots)
 {
     return budget->fixed_bytes +
-           slots * (state_bytes(shape, area_count) + window_bytes(budget, shape, area_count)) +
+           slots * (state_bytes(shape, area_count) + survey_bytes(budget, shape) +
+                    window_bytes(budget, shape, area_count)) +
            pool_bytes(budget, slots, slot_bytes(shape, area_count));
 }
 
@@ -242,8 +309,7 @@ static uint64_t slots_that_fit(const struct budget *budget, const struct shape *
 {
     uint64_t slots = wanted;
 
-    while (slots > 0 &&
-           total_bytes(budget, shape, area_count, slots) > budget->build->memory_bytes) {
+    while (slots > 0 && total_bytes(budget, shape, area_count, slots) > budget->memory_bytes) {
         slots--;
     }
     return slots;
@@ -261,7 +327,7 @@ static uint64_t cap_slots(const struct budget *budget, const struct shape *shape
 
 static uint64_t slots_wanted(const struct budget *budget, const struct shape *shape)
 {
-    const uint64_t workers = budget->build->worker_count;
+    const uint64_t workers = budget->worker_count;
 
     return cap_slots(budget, shape,
                      of_num_min(of_num_max(SLOTS_WANTED_MIN, workers + 2), OF_SLOTS_MAX));
@@ -269,7 +335,7 @@ static uint64_t slots_wanted(const struct budget *budget, const struct shape *sh
 
 static uint64_t slots_aim(const struct budget *budget, const struct shape *shape)
 {
-    const uint64_t workers = budget->build->worker_count;
+    const uint64_t workers = budget->worker_count;
 
     return cap_slots(budget, shape,
                      of_num_min(of_num_max(SLOTS_AIM_MIN, 2 * workers + 4), OF_SLOTS_MAX));
@@ -285,7 +351,7 @@ static uint32_t areas_that_fit(const struct budget *budget, const struct shape *
     while (low < high) {
         const uint32_t middle = low + (high - low + 1) / 2;
 
-        if (total_bytes(budget, shape, middle, slots) <= budget->build->memory_bytes) {
+        if (total_bytes(budget, shape, middle, slots) <= budget->memory_bytes) {
             low = middle;
         } else {
             high = middle - 1;
@@ -299,6 +365,9 @@ static uint32_t areas_allowed(const struct budget *budget)
     const uint32_t wish = budget->build->options->area_count_max;
     const uint32_t inputs = budget->build->plan->input_count;
 
+    if (budget->build->plan->gather) {
+        return inputs;
+    }
     return wish > 0 && wish < inputs ? wish : inputs;
 }
 
@@ -313,11 +382,11 @@ static bool try_size(const struct budget *budget, uint64_t read_bytes, uint64_t 
     if (allowed == inputs) {
         cut(budget, read_bytes, false, shape);
         wanted = slots_min > 0 ? cap_slots(budget, shape, slots_min) : slots_wanted(budget, shape);
-        if (total_bytes(budget, shape, inputs, wanted) <= budget->build->memory_bytes) {
+        if (total_bytes(budget, shape, inputs, wanted) <= budget->memory_bytes) {
             shape->area_count = inputs;
             return true;
         }
-        if (inputs == 1) {
+        if (inputs == 1 || budget->build->plan->gather) {
             return false;
         }
     }
@@ -328,24 +397,44 @@ static bool try_size(const struct budget *budget, uint64_t read_bytes, uint64_t 
     return shape->area_count > 0;
 }
 
-static onefold_status refuse(const struct budget *budget, onefold_error *err)
+static uint64_t read_bytes_min(const struct of_plan *plan)
 {
-    struct shape shape = {0};
-    uint64_t least;
-    const struct of_plan *plan = budget->build->plan;
+    return plan->gather ? READ_BYTES_GATHER_MIN : READ_BYTES_MIN;
+}
 
-    cut(budget, READ_BYTES_MIN, plan->input_count > 1, &shape);
-    least = of_num_div_ceil(
-        total_bytes(budget, &shape, 1, cap_slots(budget, &shape, SLOTS_POSSIBLE_MIN)), OF_MIB);
+/* What the smallest way to do it takes under the budget's bound. */
+static uint64_t least_bytes(const struct budget *budget)
+{
+    const struct of_plan *plan = budget->build->plan;
+    struct shape shape = {0};
+
+    cut(budget, read_bytes_min(plan), plan->input_count > 1 && !plan->gather, &shape);
+    return total_bytes(budget, &shape, plan->gather ? plan->input_count : 1,
+                       cap_slots(budget, &shape, SLOTS_POSSIBLE_MIN));
+}
+
+static onefold_status refuse(struct budget *budget, onefold_error *err)
+{
+    const struct of_plan *plan = budget->build->plan;
+    uint64_t bound = budget->memory_bytes;
+    uint64_t least = least_bytes(budget);
+
+    /* A larger bound lets more workers in, of which some would be wanted. */
+    while (least > bound) {
+        bound = of_num_align_up(least, OF_MIB);
+        add_fixed(budget, bound);
+        least = least_bytes(budget);
+    }
     return of_err_set(err, "memory-bound",
-                      "--memory is %llu MiB; this merge needs at least %llu MiB (tables %llu, "
-                      "threads %llu, program and reserve %llu, tiles %llu)",
+                      "--memory is %llu MiB; this %s needs at least %llu MiB (tables %llu, "
+                      "threads %llu, program and reserve %llu, tiles%s %llu)",
                       (unsigned long long)(budget->build->memory_bytes / OF_MIB),
-                      (unsigned long long)least,
+                      plan->compare ? "comparison" : "merge", (unsigned long long)(bound / OF_MIB),
                       (unsigned long long)(plan->arena.used_bytes / OF_MIB),
-                      (unsigned long long)(thread_count(budget->build) * OF_STACK_BYTES / OF_MIB),
+                      (unsigned long long)(thread_count(budget) * OF_STACK_BYTES / OF_MIB),
                       (unsigned long long)((OF_MEMORY_PROGRAM + OF_MEMORY_RESERVE) / OF_MIB),
-                      (unsigned long long)(least - budget->fixed_bytes / OF_MIB));
+                      plan->gather ? " of all inputs together" : "",
+                      (unsigned long long)(bound / OF_MIB - budget->fixed_bytes / OF_MIB));
 }
 
 /* Header and index of the output are whole texts for a moment, before pool and threads are there.
@@ -368,7 +457,7 @@ static onefold_status check_texts(const struct budget *budget, onefold_error *er
     if (output->shard_count > 1) {
         longest = of_num_max(longest, index);
     }
-    needed = budget->fixed_bytes - thread_count(build) * OF_STACK_BYTES - RING_BYTES + longest;
+    needed = budget->fixed_bytes - thread_count(budget) * OF_STACK_BYTES - RING_BYTES + longest;
     if (needed > build->memory_bytes) {
         return of_err_set(err, "memory-bound",
                           "--memory is %llu MiB; headers and index of the output need at least "
@@ -403,27 +492,32 @@ static void fill_how(struct budget *budget, const struct shape *shape)
     struct of_build *build = budget->build;
     struct of_how *how = &build->plan->how;
     const uint64_t slots = shape->slots;
-    const uint64_t scratch = (uint64_t)build->worker_count * SCRATCH_BYTES;
+    const uint64_t scratch = budget->worker_count * budget->scratch_bytes;
 
     how->memory_bytes = build->memory_bytes;
     how->io_name = build->options->io_name;
     how->direct = build->options->direct;
-    how->worker_count = build->worker_count;
+    how->worker_count = (uint32_t)budget->worker_count;
     how->slot_count = (uint32_t)slots;
     how->area_count = shape->area_count;
     how->area_bytes = shape->area_bytes;
     how->base_area_bytes = shape->base_area_bytes;
     how->out_area_bytes = shape->out_area_bytes;
     how->slot_bytes = slot_bytes(shape, shape->area_count);
-    how->scratch_bytes = SCRATCH_BYTES;
+    how->survey_bytes = survey_bytes(budget, shape);
+    how->scratch_bytes = budget->scratch_bytes;
+    how->statistics_bytes = statistics_bytes(build->plan);
     how->pool_bytes = pool_bytes(budget, slots, how->slot_bytes);
     add_line(budget, "slots", slots, state_bytes(shape, shape->area_count),
              "requests, leaves and counts of a tile");
+    if (how->survey_bytes > 0) {
+        add_line(budget, "survey", slots, how->survey_bytes, "partial sums of a tile's grains");
+    }
     add_line(budget, "pool", slots, how->slot_bytes,
              shape->area_count == build->plan->input_count
                  ? "tiles: all inputs of a tile together"
                  : "tiles: inputs one round after the other");
-    add_line(budget, "scratch", build->worker_count, SCRATCH_BYTES, "blocks of a worker");
+    add_line(budget, "scratch", budget->worker_count, budget->scratch_bytes, "blocks of a worker");
     add_line(budget, "rounding", 1, how->pool_bytes - slots * how->slot_bytes - scratch,
              "the pool is whole huge pages");
     if (budget->maps) {
@@ -440,16 +534,17 @@ onefold_status of_budget_choose(struct of_build *build, onefold_error *err)
     const char *io = build->options->io_name;
     struct budget budget = {.build = build, .maps = io != NULL && strcmp(io, "mmap") == 0};
     struct shape shape = {0};
+    const uint64_t least = read_bytes_min(build->plan);
     uint64_t read_bytes = OF_READ_BYTES_AIM;
     bool found = false;
 
-    add_fixed(&budget);
+    add_fixed(&budget, build->memory_bytes);
     OF_TRY(check_texts(&budget, err));
-    while (!found && read_bytes >= READ_BYTES_MIN) {
+    while (!found && read_bytes >= least) {
         found = try_size(&budget, read_bytes, 0, &shape);
         read_bytes /= 2;
     }
-    if (!found && !try_size(&budget, READ_BYTES_MIN, SLOTS_POSSIBLE_MIN, &shape)) {
+    if (!found && !try_size(&budget, least, SLOTS_POSSIBLE_MIN, &shape)) {
         return refuse(&budget, err);
     }
     shape.slots = slots_that_fit(&budget, &shape, shape.area_count, slots_aim(&budget, &shape));

@@ -89,6 +89,9 @@ void of_build_notice(struct of_build *build, struct of_tally *tally, onefold_lev
                      const char *id, const char *format, ...) OF_PRINTF(5, 6);
 void of_build_notice_close(struct of_build *build, const struct of_tally *tally, const char *id,
                            const char *what);
+/* Shaped as an onefold_notice_fn for a report of its own: what a rule reports is kept in the plan.
+ */
+void of_build_keep_notice(void *context, const onefold_notice *notice);
 /* Fails with the worst finding, or a count of them, when there was any. */
 OF_NODISCARD onefold_status of_build_check(const struct of_build *build, onefold_error *err);
 /* "memory", or "memory-bound" when it was the bound that said no. */
@@ -137,6 +140,25 @@ void of_metadata_patch_config(struct of_build *build, bool has_head);
 /* The place t of every step's layer in its stack; reports stacks with holes. */
 OF_NODISCARD onefold_status of_layers_assign(struct of_build *build, onefold_error *err);
 
+/* ---- factor.c: lambda and beta ---- */
+
+struct of_factor {
+    double lambda; /* of the sum form */
+    double beta;   /* of the mean form */
+    double native; /* of what the rule makes */
+};
+struct of_factor_place {
+    struct of_str name;
+    double t;
+    uint32_t input_count; /* that have the tensor */
+};
+/* As the recipe says, or the rule's standard. `normalised`: a sum was made a mean. */
+struct of_factor of_factor_find(const struct of_build *build, const struct of_method *method,
+                                bool normalised, const struct of_factor_place *place);
+/* As the rule itself sets it; NaN where it does not, or the form is its own. */
+void of_factor_set(const struct of_method *method, const struct of_linear *linear,
+                   uint32_t input_count, struct of_factor *ret_factor);
+
 /* ---- resolve.c ---- */
 
 /* The number behind a value; false for a word the parameter does not have. */
@@ -147,6 +169,22 @@ bool of_resolve_number(const struct of_param *param, const struct of_value *valu
 OF_NODISCARD onefold_status of_resolve_early(struct of_build *build, onefold_error *err);
 OF_NODISCARD onefold_status of_resolve(struct of_build *build, onefold_error *err);
 
+/* ---- compare.c: a plan that only looks at its inputs ---- */
+
+/* Stands in for the recipe's rule: every task vector counts, nothing is written. */
+extern const struct of_method of_compare_method;
+/* The step that the recipe plans, for the one row of the plan. */
+struct of_factor of_compare_factor(const struct of_build *build);
+
+/* ---- statistics.c ---- */
+
+/* Keeps in the plan what solve is asked with. */
+OF_NODISCARD onefold_status of_statistics_keep_params(struct of_build *build,
+                                                      const struct of_params *params,
+                                                      onefold_error *err);
+/* What is gathered before the blend, and whether saved statistics take its place. */
+OF_NODISCARD onefold_status of_statistics_choose(struct of_build *build, onefold_error *err);
+
 /* ---- order.c ---- */
 
 /* Limits of one visit, in bytes; `out` includes plane and slack. */
@@ -154,6 +192,7 @@ struct of_tile_caps {
     uint64_t read_bytes;
     uint64_t out_bytes;
     bool plane;               /* sums may have to wait in the slot */
+    uint64_t grains_max;      /* of a visit, for its partial sums; 0 = no limit */
     uint32_t tile_grains_max; /* 0 = no wish */
 };
 /* What the visits really need. */

@@ -115,6 +115,46 @@ static const char *missing_hint(const struct of_match *match)
                : NULL;
 }
 
+/* Compare says what differs and looks at the rest. */
+static bool leave_out(struct of_match *match)
+{
+    struct of_build *build = match->build;
+    const struct of_tensor *base = match->base;
+    const char *why = NULL;
+    uint32_t input = build->input_count;
+
+    if (!build->options->compare) {
+        return false;
+    }
+    if (!is_numeric(match->want)) {
+        return true; /* counters and the like are no part of a task vector */
+    }
+    for (uint32_t i = 0; base != NULL && i < build->input_count; i++) {
+        const struct of_tensor *found = found_in(match, i);
+        const char *found_why = found == NULL        ? "is missing in"
+                                : !fits(base, found) ? "has another shape in"
+                                : !is_numeric(found) ? "has another kind of type in"
+                                                     : NULL;
+
+        if (found_why != NULL && why == NULL) {
+            why = found_why;
+            input = i;
+        }
+    }
+    if (base == NULL || !is_numeric(base)) {
+        why = base == NULL ? "is missing in the base" : "has another kind of type in the base";
+    }
+    if (why == NULL) {
+        return false;
+    }
+    of_build_notice(
+        build, &match->left_out, ONEFOLD_LEVEL_WARNING, "plan-left-out",
+        "tensor \"%s\" is not compared: it %s %s", of_str_escape(match->want->name).text, why,
+        input < build->input_count ? of_str_escape(of_str_from(build->origins[input].label)).text
+                                   : "");
+    return true;
+}
+
 static bool refuse_missing(struct of_match *match)
 {
     struct of_build *build = match->build;
@@ -465,7 +505,8 @@ void of_match_judge(struct of_match *match, const struct of_tensor *want)
     onefold_dtype dtype;
 
     look_up(match, want);
-    if (drop_tied(match) || refuse_missing(match) || refuse_unlike(match) || refuse_codes(match)) {
+    if (drop_tied(match) || leave_out(match) || refuse_missing(match) || refuse_unlike(match) ||
+        refuse_codes(match)) {
         return;
     }
     note_lent(match);

@@ -90,6 +90,9 @@ static uint64_t tile_grains(const struct of_build *build, const struct of_tile_c
     if (caps->tile_grains_max > 0) {
         count = of_num_min(count, caps->tile_grains_max);
     }
+    if (caps->grains_max > 0) {
+        count = of_num_min(count, caps->grains_max);
+    }
     while (count > 1) {
         const uint64_t elems = of_num_min(count * OF_GRAIN_ELEMS, tensor->elem_count);
 
@@ -199,6 +202,9 @@ static bool joins(const struct of_build *build, const struct of_tile_caps *caps,
         return false;
     }
     if (caps->tile_grains_max > 0 && bundle->grain_count + grains > caps->tile_grains_max) {
+        return false;
+    }
+    if (caps->grains_max > 0 && bundle->grain_count + grains > caps->grains_max) {
         return false;
     }
     if (out_need(bundle->out_bytes + tensor->byte_count, bundle->elem_count + tensor->elem_count,

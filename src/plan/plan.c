@@ -19,27 +19,52 @@ void of_plan_options_init(struct of_plan_options *options)
 
 /* ---- Totals ---- */
 
-static void count_bytes(struct of_plan *plan)
+/* A bundle holds steps of one kind, and what some inputs lack never travels with the rest. */
+static bool is_surveyed(const struct of_plan *plan, const struct of_visit *visit)
+{
+    for (uint32_t i = 0; i < visit->step_count; i++) {
+        if (of_plan_is_surveyed(plan, visit->first_step + i)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint64_t count_visit(const struct of_plan *plan, const struct of_visit *visit)
 {
     const uint32_t inputs = plan->input_count + (plan->has_base ? 1 : 0);
+    const struct of_step *step = &plan->steps[visit->first_step];
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < inputs; i++) {
+        struct of_range range;
+
+        /* A copy that is not compared reads its source only (run/feed.c). */
+        if (visit->step_count == 1 && step->kind == OF_STEP_COPY && !step->compare &&
+            i != step->source) {
+            continue;
+        }
+        of_plan_visit_range(plan, visit, i, &range);
+        bytes += range.byte_count;
+    }
+    return bytes;
+}
+
+static void count_bytes(struct of_plan *plan)
+{
+    const bool surveys = plan->survey.need != OF_GRAM_NONE;
 
     for (uint64_t number = 0; number < plan->visit_count; number++) {
         struct of_visit visit;
-        const struct of_step *step;
+        uint64_t bytes;
 
         of_plan_visit(plan, number, &visit);
-        step = &plan->steps[visit.first_step];
-        for (uint32_t i = 0; i < inputs; i++) {
-            struct of_range range;
-
-            /* A copy that is not compared reads its source only (run/feed.c). */
-            if (visit.step_count == 1 && step->kind == OF_STEP_COPY && !step->compare &&
-                i != step->source) {
-                continue;
-            }
-            of_plan_visit_range(plan, &visit, i, &range);
-            plan->read_bytes += range.byte_count;
-        }
+        bytes = count_visit(plan, &visit);
+        plan->read_bytes += plan->compare ? 0 : bytes;
+        plan->read_bytes += surveys && is_surveyed(plan, &visit) ? bytes : 0;
+    }
+    if (plan->compare) {
+        return;
     }
     plan->write_bytes = plan->output.total_bytes;
     for (uint32_t i = 0; i < plan->output.shard_count; i++) {
@@ -112,10 +137,13 @@ static onefold_status open_and_match(struct of_build *build, onefold_error *err)
     OF_TRY(of_match(build, err));
     OF_TRY(of_layers_assign(build, err));
     OF_TRY(of_resolve(build, err));
-    OF_TRY(of_side_list_make(plan->donor, build->options->copy_tokenizer, &plan->arena,
-                             build->report, &plan->side, err));
-    note_donor(build);
-    note_side_files(build);
+    OF_TRY(of_statistics_choose(build, err));
+    if (!plan->compare) {
+        OF_TRY(of_side_list_make(plan->donor, build->options->copy_tokenizer, &plan->arena,
+                                 build->report, &plan->side, err));
+        note_donor(build);
+        note_side_files(build);
+    }
     return publish_notices(build, err);
 }
 

@@ -319,6 +319,13 @@ static inline bool of_plan_is_surveyed(const struct of_plan *plan, uint32_t step
     return all;
 }
 
+/* Who the inputs are, for saved statistics: all of the file but its sums (gram is NULL). Ids:
+ * memory. */
+OF_NODISCARD onefold_status of_plan_stats_identity(const struct of_plan *plan,
+                                                   struct of_arena *arena,
+                                                   struct of_stats_file **ret_stats,
+                                                   onefold_error *err);
+
 enum of_plan_form { OF_PLAN_TEXT, OF_PLAN_TEXT_ALL, OF_PLAN_JSON };
 /* Returns false to stop. */
 typedef bool of_plan_write_fn(void *context, const char *data, uint64_t length);

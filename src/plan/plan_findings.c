@@ -164,6 +164,13 @@ void of_build_notice_close(struct of_build *build, const struct of_tally *tally,
     }
 }
 
+void of_build_keep_notice(void *context, const onefold_notice *notice)
+{
+    struct of_tally one = {0};
+
+    of_build_notice(context, &one, notice->level, notice->id, "%s", notice->message);
+}
+
 onefold_status of_build_check(const struct of_build *build, onefold_error *err)
 {
     if (build->error_count == 0) {

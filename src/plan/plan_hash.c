@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 
+#include <math.h>
 #include <string.h>
 
 static void add_bytes(struct of_hash *hash, const void *data, size_t length)
@@ -33,9 +34,11 @@ static void add_u64(struct of_hash *hash, uint64_t value)
 
 static void add_double(struct of_hash *hash, double value)
 {
-    uint64_t bits;
+    uint64_t bits = UINT64_C(0x7ff8000000000000); /* one NaN for all: "not given" */
 
-    memcpy(&bits, &value, sizeof(bits));
+    if (!isnan(value)) {
+        memcpy(&bits, &value, sizeof(bits));
+    }
     add_u64(hash, bits);
 }
 
@@ -84,15 +87,33 @@ static void add_input(struct of_hash *hash, const struct of_plan_input *input)
     }
 }
 
-static void add_row(struct of_hash *hash, const struct of_row *row, uint32_t input_count)
+static void add_row(struct of_hash *hash, const struct of_row *row, const struct of_plan *plan)
 {
-    for (uint32_t i = 0; i < input_count; i++) {
+    for (uint32_t i = 0; i < plan->input_count; i++) {
         add_float(hash, row->coefs[i]);
+    }
+    for (uint32_t p = 0; row->global != NULL && p < plan->method->param_count; p++) {
+        add_double(hash, row->global[p]);
     }
     add_u32(hash, row->has_divisor);
     add_float(hash, row->divisor);
     add_u32(hash, row->has_factor);
     add_float(hash, row->factor);
+}
+
+/* What a rule makes of the statistics; rows hold nothing of it. */
+static void add_params(struct of_hash *hash, const struct of_plan *plan)
+{
+    const struct of_params *params = &plan->params;
+
+    add_u32(hash, (uint32_t)of_method_need(plan->method, params));
+    for (uint32_t p = 0; p < plan->method->param_count; p++) {
+        add_text(hash, plan->method->params[p].name);
+        add_double(hash, params->global[p]);
+        for (uint32_t i = 0; params->per_input[p] != NULL && i < params->input_count; i++) {
+            add_double(hash, params->per_input[p][i]);
+        }
+    }
 }
 
 static void add_step(struct of_hash *hash, const struct of_step *step,
@@ -157,7 +178,10 @@ onefold_status of_plan_hash_make(struct of_build *build, onefold_error *err)
     }
     add_u32(hash, plan->row_count);
     for (uint32_t i = 0; i < plan->row_count; i++) {
-        add_row(hash, &plan->rows[i], plan->input_count);
+        add_row(hash, &plan->rows[i], plan);
+    }
+    if (plan->method->solve != NULL) {
+        add_params(hash, plan);
     }
     add_u32(hash, plan->step_count);
     for (uint32_t i = 0; i < plan->step_count; i++) {

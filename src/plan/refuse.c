@@ -100,7 +100,10 @@ static void refuse_keys(struct of_build *build)
     refuse_wish(build, &recipe->chat_template, "chat_template");
     if (recipe->scope.given && build->method != NULL) {
         of_build_error(build, "recipe-scope", recipe->scope.mark, NULL,
-                       "the method \"%s\" takes no statistics and has no scope",
+                       build->method->solve != NULL
+                           ? "the statistics of \"%s\" are those of the whole model; leave the key "
+                             "\"scope\" out"
+                           : "the method \"%s\" takes no statistics and has no scope",
                        build->method->name);
     }
     for (uint32_t i = 0; i < recipe->input_count; i++) {
@@ -115,10 +118,52 @@ static void refuse_keys(struct of_build *build)
     }
 }
 
+/* What is not finite would spoil every sum and every order that it meets. */
+static void refuse_nonfinite(struct of_build *build)
+{
+    const struct of_method *method = build->method;
+
+    if (build->options->nonfinite == OF_NONFINITE_KEEP &&
+        (method->class == OF_CLASS_ELEMENT || method->solve != NULL)) {
+        of_build_error(build, "argument", no_mark,
+                       "leave --nonfinite out; the first such value is named and ends the run",
+                       "--nonfinite keep: the method \"%s\" %s, which NaN and infinities would "
+                       "spoil",
+                       method->name,
+                       method->solve != NULL ? "takes statistics of all values"
+                                             : "compares the values of the inputs");
+    }
+}
+
+/* For a look at the inputs it does not matter what else the recipe asks for. */
+static bool refuse_form_of_compare(struct of_build *build)
+{
+    const struct of_recipe *recipe = build->recipe;
+
+    build->method = &of_compare_method;
+    for (uint32_t i = 0; i < recipe->input_count; i++) {
+        refuse_adapter(build, &recipe->inputs[i].model);
+    }
+    if (recipe->has_base) {
+        refuse_adapter(build, &recipe->base);
+    } else {
+        of_build_error(build, "recipe-base", recipe->method_mark, "name the base with base_model",
+                       "models are compared by what they changed, so compare needs base_model");
+    }
+    if (recipe->form != OF_RECIPE_MODELS) {
+        of_build_error(build, "recipe-unsupported", recipe->form_mark, NULL,
+                       "compare looks at whole models listed under \"models\"");
+    }
+    return build->error_count == 0;
+}
+
 bool of_refuse_form(struct of_build *build)
 {
     const struct of_recipe *recipe = build->recipe;
 
+    if (build->options->compare) {
+        return refuse_form_of_compare(build);
+    }
     find_method(build);
     if (recipe->form != OF_RECIPE_MODELS) {
         of_build_error(build, "recipe-unsupported", recipe->form_mark, NULL,
@@ -132,6 +177,9 @@ bool of_refuse_form(struct of_build *build)
                        "--tensor-union: the federated rule \"%s\" does not merge tensors that some "
                        "inputs lack",
                        build->method->name);
+    }
+    if (build->method != NULL) {
+        refuse_nonfinite(build);
     }
     if (build->options->tensor_union && build->options->tensor_intersection) {
         of_build_error(build, "argument", no_mark, NULL,
@@ -310,7 +358,7 @@ static void check_setting(struct of_build *build, const struct of_setting *setti
     } else {
         check_values(build, param, setting);
     }
-    if (!is_lambda && param->is_whole && !is_single(setting)) {
+    if (!is_lambda && (param->is_whole || build->method->solve != NULL) && !is_single(setting)) {
         of_build_error(build, "recipe-setting", setting->mark, "write one value",
                        "\"%s\" of \"%s\" acts on whole models; it takes no list and no filter",
                        setting->name, build->method->name);
@@ -397,6 +445,9 @@ void of_refuse_settings(struct of_build *build)
     const struct of_method *method = build->method;
 
     refuse_counts(build);
+    if (build->options->compare) {
+        return; /* whatever the recipe's rule would need besides */
+    }
     for (size_t i = 0; i < OF_LENGTH(fact_rows); i++) {
         refuse_fact(build, &fact_rows[i]);
     }

@@ -13,9 +13,6 @@
 #include <math.h>
 #include <string.h>
 
-/* "Not given", as a double (the C library's NAN is a float). */
-#define NO_NUMBER __builtin_nan("")
-
 /* Rows found for one t, so that tensors that differ in nothing else ask the rule once. */
 enum { MEMO_SIZE = 1024 };
 
@@ -60,7 +57,7 @@ struct resolve {
 
     bool is_quiet; /* missing values are no findings now */
     bool by_name;  /* some filter looks at names */
-    bool by_t;    /* some gradient looks at layers */
+    bool by_t;     /* some gradient looks at layers */
     struct memo memo[MEMO_SIZE];
     struct of_tally missing;
     struct of_tally refused;
@@ -105,7 +102,7 @@ static double find_fact(const struct of_recipe_input *entry, const char *name)
                                  : strcmp(name, "steps") == 0 ? &entry->steps
                                                               : &entry->lr_sum;
 
-    return fact->given ? fact->value : NO_NUMBER;
+    return fact->given ? fact->value : OF_PARAM_NOT_GIVEN;
 }
 
 /* ---- All values of one tensor ---- */
@@ -303,6 +300,11 @@ static onefold_status ask(struct resolve *resolve, struct of_str name, double t,
         refuse_answer(resolve, name, &found);
         return found.status;
     }
+    if (build->options->compare) {
+        *ret_factor = of_compare_factor(build);
+        *ret_ok = true;
+        return ONEFOLD_OK;
+    }
     *ret_factor = of_factor_find(build, build->method, is_normalised(resolve),
                                  &(struct of_factor_place){name, t, present_count});
     if (!build->method->takes_lambda) {
@@ -364,7 +366,7 @@ static onefold_status init(struct resolve *resolve, struct of_build *build, onef
         return of_build_no_memory(build, err);
     }
     for (uint32_t p = 0; p < param_count; p++) {
-        resolve->global[p] = NO_NUMBER;
+        resolve->global[p] = OF_PARAM_NOT_GIVEN;
         if (build->method->params[p].per_input || build->method->params[p].is_fact) {
             resolve->per_input[p] = OF_ARENA_NEW(scratch, double, (uint64_t)count + 1);
             if (resolve->per_input[p] == NULL) {
@@ -490,7 +492,8 @@ static onefold_status resolve_step(struct resolve *resolve, uint32_t index, onef
 static onefold_status resolve_base_only(struct resolve *resolve, struct of_step *step,
                                         onefold_error *err)
 {
-    const struct row_head head = {.lambda = NO_NUMBER, .beta = NO_NUMBER, .is_alone = true};
+    const struct row_head head = {
+        .lambda = OF_PARAM_NOT_GIVEN, .beta = OF_PARAM_NOT_GIVEN, .is_alone = true};
 
     memset(resolve->blob, 0, resolve->blob_bytes);
     memcpy(resolve->blob, &head, sizeof(head));
@@ -541,8 +544,7 @@ static onefold_status publish(struct resolve *resolve, onefold_error *err)
             .lambda = head.lambda,
             .beta = head.beta};
         if (head.has_global != 0) {
-            plan->rows[i].global =
-                (const double *)(const void *)(resolve->blobs[i] + sizeof(head));
+            plan->rows[i].global = (const double *)(const void *)(resolve->blobs[i] + sizeof(head));
         }
         plan->has_row_lambda = plan->has_row_lambda || !isnan(head.lambda);
     }
@@ -551,51 +553,11 @@ static onefold_status publish(struct resolve *resolve, onefold_error *err)
 
 /* ---- The whole model ---- */
 
-static double *copy_values(struct of_arena *arena, const double *values, uint32_t count)
-{
-    double *copy = OF_ARENA_NEW(arena, double, (uint64_t)count + 1);
-
-    for (uint32_t i = 0; copy != NULL && i < count; i++) {
-        copy[i] = values[i];
-    }
-    return copy;
-}
-
-/* What solve is asked with, kept in the plan. */
-static onefold_status keep_params(struct resolve *resolve, onefold_error *err)
-{
-    struct of_plan *plan = resolve->build->plan;
-    const uint32_t param_count = resolve->build->method->param_count;
-    const uint32_t count = resolve->input_count;
-    bool *present = OF_ARENA_NEW(&plan->arena, bool, (uint64_t)count + 1);
-    double **per_input = OF_ARENA_NEW(&plan->arena, double *, (uint64_t)param_count + 1);
-    double *global = copy_values(&plan->arena, resolve->global, param_count);
-
-    if (present == NULL || per_input == NULL || global == NULL) {
-        return of_build_no_memory(resolve->build, err);
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        present[i] = true;
-    }
-    for (uint32_t p = 0; p < param_count; p++) {
-        if (resolve->per_input[p] != NULL) {
-            per_input[p] = copy_values(&plan->arena, resolve->per_input[p], count);
-            if (per_input[p] == NULL) {
-                return of_build_no_memory(resolve->build, err);
-            }
-        }
-    }
-    plan->params = (struct of_params){.input_count = count,
-                                      .present = present,
-                                      .per_input = (const double *const *)per_input,
-                                      .global = global};
-    return ONEFOLD_OK;
-}
-
 /* Parameters of the whole model: of rules that solve, and for words of caution. */
 static onefold_status resolve_whole(struct resolve *resolve, onefold_error *err)
 {
-    const struct of_method *method = resolve->build->method;
+    struct of_build *build = resolve->build;
+    const struct of_method *method = build->method;
     bool complete;
 
     for (uint32_t i = 0; i < resolve->input_count; i++) {
@@ -606,11 +568,12 @@ static onefold_status resolve_whole(struct resolve *resolve, onefold_error *err)
     complete = gather_values(resolve, OF_STR(""), 0.0);
     resolve->is_quiet = false;
     if (complete && method->caution != NULL) {
-        struct of_report report = {.fn = of_build_keep_notice, .context = resolve->build};
+        struct of_report report = {.fn = of_build_keep_notice, .context = build};
 
         method->caution(&resolve->params, &report);
     }
-    return method->solve != NULL ? keep_params(resolve, err) : ONEFOLD_OK;
+    return method->solve != NULL ? of_statistics_keep_params(build, &resolve->params, err)
+                                 : ONEFOLD_OK;
 }
 
 onefold_status of_resolve(struct of_build *build, onefold_error *err)
