@@ -20,7 +20,7 @@ void html_gauge(FILE *to, double low, double high, double value, double mark)
     if (!isnan(mark) && mark >= low && mark <= high) {
         const double x = 6 + 188 * (mark - low) / span;
 
-        (void)fprintf(to, "<line class=\"mark\" x1=\"%.1f\" y1=\"2\" x2=\"%.1f\" y2=\"14\"/>", x,
+        (void)fprintf(to, "<line class=\"mark\" x1=\"%.1f\" y1=\"1\" x2=\"%.1f\" y2=\"15\"/>", x,
                       x);
     }
     if (!isnan(value)) {
@@ -52,7 +52,7 @@ static struct map map_of(const onefold_compare_result *result)
         map.count = HTML_MAP_MAX;
     }
     map.values = map.count <= 16;
-    map.cell_width = map.count <= 8 ? 40 : map.count <= 16 ? 38 : map.count <= 32 ? 20 : 11;
+    map.cell_width = map.count <= 8 ? 36 : map.count <= 16 ? 36 : map.count <= 32 ? 20 : 11;
     map.cell_height = map.count <= 16 ? 30 : map.cell_width;
     for (uint32_t t = 0; map.cell_height >= 20 && t < map.count; t++) {
         const uint32_t columns = html_text_width(result->names[t], 14);
@@ -125,7 +125,7 @@ static void put_map_labels(FILE *to, const struct map *map, const onefold_compar
 /* The scale under the map, with the numbers at which the steps lie. */
 static void put_map_scale(FILE *to)
 {
-    static const double ticks[] = {-1, -0.5, -0.1, 0, 0.1, 0.5, 1};
+    static const double ticks[] = {-1, -0.5, -0.2, 0, 0.2, 0.5, 1};
 
     (void)fputs("<svg viewBox=\"0 0 300 34\" width=\"300\" height=\"34\" aria-hidden=\"true\">",
                 to);
@@ -140,7 +140,8 @@ static void put_map_scale(FILE *to)
 
         (void)fprintf(to,
                       "<text x=\"%.1f\" y=\"29\" font-size=\"11\" text-anchor=\"middle\">%s</text>",
-                      13 + 10.5 * 13 + place * 130, html_num(ticks[i]).text);
+                      13 + 10.5 * 13 + place * 130,
+                      html_fixed(ticks[i], fabs(ticks[i]) == 1 || ticks[i] == 0 ? 0 : 1).text);
     }
     (void)fputs("</svg>", to);
 }
@@ -163,7 +164,7 @@ void html_heat_map(FILE *to, const onefold_compare_result *result,
                   "the table below the drawing.</desc>",
                   width, height, width, height, width * 17 / 20);
     put_map_labels(to, &map, result);
-    (void)fputs("<g text-anchor=\"middle\">", to);
+    (void)fputs("<g text-anchor=\"middle\" font-size=\"11\">", to);
     for (uint32_t row = 0; row < map.count; row++) {
         for (uint32_t column = 0; column < map.count; column++) {
             put_cell(to, &map, row, column,
@@ -218,7 +219,7 @@ static double chance_share(const onefold_compare_result *result, const struct ba
 
 static struct bars bars_of(const onefold_compare_result *result, const onefold_compare_group *model)
 {
-    static const double tops[] = {0.05, 0.1, 0.2, 0.25, 0.4, 0.5, 0.6, 0.8, 1};
+    static const double tops[] = {0.04, 0.08, 0.12, 0.2, 0.32, 0.4, 0.6, 0.8, 1};
     struct bars bars = {.total = html_agreement_total(result, model)};
     double largest = 0;
 
@@ -248,14 +249,12 @@ static void put_bars_axes(FILE *to, const struct bars *bars)
     for (int i = 0; i <= 4; i++) {
         const double share = bars->top * i / 4;
 
-        (void)fprintf(
-            to,
-            "<line class=\"%s\" x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%.1f\"/>"
-            "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s%%</text>",
-            i == 0 ? "axis" : "grid", BARS_LEFT, bar_y(bars, share), BARS_RIGHT, bar_y(bars, share),
-            BARS_LEFT - 5, bar_y(bars, share) + 4,
-            html_fixed(100 * share, bars->top < 0.1 || (bars->top == 0.25 && i % 2 == 1) ? 1 : 0)
-                .text);
+        (void)fprintf(to,
+                      "<line class=\"%s\" x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%.1f\"/>"
+                      "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s%%</text>",
+                      i == 0 ? "axis" : "grid", BARS_LEFT, bar_y(bars, share), BARS_RIGHT,
+                      bar_y(bars, share), BARS_LEFT - 5, bar_y(bars, share) + 4,
+                      html_fixed(100 * share, fmod(bars->top * 25, 1) > 0.001 ? 1 : 0).text);
     }
     for (uint32_t bar = 0; bar < bars->count; bar += every) {
         (void)fprintf(to, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%" PRIu32 "</text>",

@@ -111,18 +111,18 @@ static double point_value(const struct point *point, quantity_fn *quantity, uint
 
 /* ---- Scales ---- */
 
-/* The next of 1, 2, 2.5, 5 times a power of ten: ends of scales that read well. */
+/* The next of a few round numbers: ends of scales that read well. */
 static double round_up(double value)
 {
+    static const double round[] = {1, 1.5, 2, 2.5, 3, 4, 5, 6, 8};
     const double unit = value > 0 ? pow(10, floor(log10(value))) : 1;
-    const double digits = value / unit;
 
-    return value <= 0 ? 0
-                      : unit * (digits <= 1     ? 1
-                                : digits <= 2   ? 2
-                                : digits <= 2.5 ? 2.5
-                                : digits <= 5   ? 5
-                                                : 10);
+    for (uint64_t i = 0; i < sizeof(round) / sizeof(round[0]); i++) {
+        if (value <= round[i] * unit) {
+            return value <= 0 ? 0 : round[i] * unit;
+        }
+    }
+    return 10 * unit;
 }
 
 static double plot_x(const struct plot *plot, uint32_t point)
@@ -142,15 +142,16 @@ static double plot_y(const struct plot *plot, double value)
     return plot->bottom - (plot->bottom - plot->top) * share;
 }
 
-static void put_rule(FILE *to, const struct plot *plot, double value, const char *class)
+static void put_rule(FILE *to, const struct plot *plot, double value, const char *class, bool label)
 {
     const double y = plot_y(plot, value);
 
-    (void)fprintf(to,
-                  "<line class=\"%s\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>"
-                  "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%s</text>",
-                  class, plot->left, y, plot->right, y, plot->left - 5, y + 3.5,
-                  html_num(value).text);
+    (void)fprintf(to, "<line class=\"%s\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>", class,
+                  plot->left, y, plot->right, y);
+    if (label) {
+        (void)fprintf(to, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%s</text>",
+                      plot->left - 6, y + 4.5, html_tick(value).text);
+    }
 }
 
 /* Numbers of the first and last layer, and of the ends of stacks when there are few of them. */
@@ -168,19 +169,19 @@ static void put_layer_numbers(FILE *to, const struct plot *plot, const struct la
         const bool last = i == end || layers->points[i + 1].starts;
         const bool outer = i == 0 || i == end;
 
-        /* A label is some 20 pixels wide; the last one must find its place. */
+        /* A label is some 24 pixels wide; the last one must find its place. */
         if ((outer || (starts <= 4 && (point->starts || last))) &&
-            (i == end || (plot_x(plot, i) > free_from && plot_x(plot, i) < plot->right - 24)) &&
+            (i == end || (plot_x(plot, i) > free_from && plot_x(plot, i) < plot->right - 28)) &&
             !(i == end && i > 0 && plot_x(plot, i) <= free_from)) {
             (void)fprintf(
                 to, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">%s</text>", plot_x(plot, i),
-                plot->bottom + 14,
+                plot->bottom + 16,
                 end == 0   ? "middle"
                 : i == 0   ? "start"
                 : i == end ? "end"
                            : "middle",
                 html_layer_number(last && !point->starts ? point->last->name : point->first->name));
-            free_from = plot_x(plot, i) + 24;
+            free_from = plot_x(plot, i) + 28;
         }
     }
 }
@@ -282,7 +283,7 @@ static void put_panel(FILE *to, const onefold_compare_result *result, const stru
     html_text(to, result->names[input]);
     (void)fprintf(to,
                   "</h3><svg role=\"img\" aria-labelledby=\"norm%" PRIu32 "-title norm%" PRIu32
-                  "-desc\" viewBox=\"0 0 264 104\" font-size=\"11\"><title id=\"norm%" PRIu32
+                  "-desc\" viewBox=\"0 0 200 104\" font-size=\"12\"><title id=\"norm%" PRIu32
                   "-title\">Norm per layer of ",
                   input, input, input);
     html_text(to, result->names[input]);
@@ -295,8 +296,8 @@ static void put_panel(FILE *to, const onefold_compare_result *result, const stru
     } else if (result->input_count > 1) {
         (void)fputs("<use href=\"#norm-band\"/>", to);
     }
-    put_rule(to, plot, plot->high, "grid");
-    put_rule(to, plot, plot->low, "axis");
+    put_rule(to, plot, plot->high, "grid", true);
+    put_rule(to, plot, plot->low, "axis", true);
     put_line(to, plot, layers, quantity_norm, input);
     put_layer_numbers(to, plot, layers);
     (void)fprintf(to, "</svg><figcaption>whole model %s</figcaption></figure>\n",
@@ -328,7 +329,7 @@ static void put_panels_lead(FILE *to, const onefold_compare_result *result,
 
 void html_layer_panels(FILE *to, const onefold_compare_result *result)
 {
-    static const struct plot empty = {.left = 40, .right = 258, .top = 8, .bottom = 82};
+    static const struct plot empty = {.left = 34, .right = 196, .top = 8, .bottom = 82};
     struct layers layers = {0};
     struct range range;
     struct plot plot = empty;
@@ -371,6 +372,8 @@ static void put_layer_chart(FILE *to, const struct layers *layers, const struct 
     struct plot plot = {.left = 46, .right = 334, .top = 10, .bottom = 118};
     double low = chart->reference;
     double high = low;
+    double step;
+    bool any = false;
 
     plot.point_count = layers->point_count;
     for (uint32_t i = 0; i < layers->point_count; i++) {
@@ -378,26 +381,27 @@ static void put_layer_chart(FILE *to, const struct layers *layers, const struct 
 
         low = fmin(low, value);
         high = fmax(high, value);
+        any = any || !isnan(value);
     }
-    /* Ends at round distances from the reference. */
-    plot.low = chart->reference - round_up(chart->reference - low);
-    plot.high = chart->reference + round_up(high - chart->reference);
-    if (!(plot.high > plot.low)) {
-        plot.high = plot.low + 1;
+    if (!any) {
+        return;
     }
+    /* The ends are round numbers, at most a quarter of the span away. */
+    step = high > low ? round_up((high - low) / 4) : 1;
+    plot.low = floor(low / step) * step;
+    plot.high = high > low ? ceil(high / step) * step : plot.low + step;
     (void)fprintf(to,
                   "<figure class=\"panel\"><h3>%s</h3><svg role=\"img\" aria-labelledby=\"%s-title "
-                  "%s-desc\" viewBox=\"0 0 340 140\" font-size=\"11\"><title "
+                  "%s-desc\" viewBox=\"0 0 340 140\" font-size=\"13\"><title "
                   "id=\"%s-title\">%s</title><desc id=\"%s-desc\">A line over the layers, left to "
                   "right in their order; the numbers are in the table of layers.</desc>",
                   chart->title, chart->id, chart->id, chart->id, chart->title, chart->id);
-    if (plot.high > chart->reference) {
-        put_rule(to, &plot, plot.high, "grid");
-    }
-    if (plot.low < chart->reference) {
-        put_rule(to, &plot, plot.low, "grid");
-    }
-    put_rule(to, &plot, chart->reference, "dash");
+    put_rule(to, &plot, plot.high, "grid", true);
+    put_rule(to, &plot, plot.low, "axis", true);
+    /* Its label must not lie on those of the ends. */
+    put_rule(to, &plot, chart->reference, "dash",
+             plot_y(&plot, chart->reference) > plot.top + 14 &&
+                 plot_y(&plot, chart->reference) < plot.bottom - 14);
     put_line(to, &plot, layers, chart->quantity, 0);
     put_layer_numbers(to, &plot, layers);
     (void)fprintf(to, "</svg><figcaption>%s</figcaption></figure>\n", chart->caption);

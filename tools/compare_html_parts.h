@@ -28,12 +28,15 @@ struct html_number {
 
 /* Text of unknown origin, for content and attributes. */
 void html_text(FILE *to, const char *text);
+/* The same for content; lines may break after dots, slashes and underscores. */
+void html_name(FILE *to, const char *text);
 /* At most `width` columns: the middle gives way, since names differ at their ends. */
 void html_text_short(FILE *to, const char *text, uint32_t width);
 /* Columns that html_text_short takes. */
 uint32_t html_text_width(const char *text, uint32_t width);
 
 struct html_number html_num(double value);                  /* three significant digits */
+struct html_number html_tick(double value);                 /* the same without zeros at the end */
 struct html_number html_fixed(double value, int decimals);  /* for cosines */
 struct html_number html_percent(double share);              /* "12.3%" */
 struct html_number html_count(uint64_t count);              /* "1,234,567" */

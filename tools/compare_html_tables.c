@@ -96,8 +96,9 @@ static void put_model_row(FILE *to, const onefold_compare_result *result,
     const double norm = html_at(model->norms, input);
     const onefold_compare_step *step = step_with_lambdas(result);
 
-    (void)fprintf(to, "<tr><th scope=\"row\"><span class=\"no\">%" PRIu32 "</span> ", input + 1);
-    html_text(to, result->names[input]);
+    (void)fprintf(to, "<tr><th scope=\"row\"><span class=\"no\">%" PRIu32 "</span>&#160;",
+                  input + 1);
+    html_name(to, result->names[input]);
     (void)fprintf(to, "</th><td>%s", html_num(norm).text);
     put_mini(to, norm / largest);
     (void)fputs("</td>", to);
@@ -134,7 +135,7 @@ void html_models_table(FILE *to, const onefold_compare_result *result,
     }
     if (html_any_nonfinite(result)) {
         (void)fputs("<tr><th scope=\"row\">base: ", to);
-        html_text(to, result->base_name);
+        html_name(to, result->base_name);
         (void)fputs("</th><td>&#8211;</td><td>&#8211;</td><td>&#8211;</td><td>&#8211;</td>", to);
         put_nonfinite(to, result, model, result->input_count);
         (void)fputs(step != NULL ? "<td>&#8211;</td></tr>\n" : "</tr>\n", to);
@@ -160,8 +161,9 @@ void html_cosine_table(FILE *to, const onefold_compare_result *result,
     }
     (void)fputs("</tr></thead>\n<tbody>\n", to);
     for (uint32_t row = 0; row < shown; row++) {
-        (void)fprintf(to, "<tr><th scope=\"row\"><span class=\"no\">%" PRIu32 "</span> ", row + 1);
-        html_text(to, result->names[row]);
+        (void)fprintf(to, "<tr><th scope=\"row\"><span class=\"no\">%" PRIu32 "</span>&#160;",
+                      row + 1);
+        html_name(to, result->names[row]);
         (void)fputs("</th>", to);
         for (uint32_t column = 0; column < shown; column++) {
             put_cell(
@@ -277,10 +279,12 @@ void html_histogram_table(FILE *to, const onefold_compare_result *result,
 
 /* ---- Layers and kinds ---- */
 
-static void put_groups_head(FILE *to, const onefold_compare_result *result, int kind)
+/* What chance and normal values give depends on the number of inputs only: it is in the head. */
+static void put_groups_head(FILE *to, const onefold_compare_result *result,
+                            const onefold_compare_group *group)
 {
     (void)fputs("<thead><tr>", to);
-    put_head(to, kind == ONEFOLD_GROUP_LAYER ? "Layer" : "Kind of tensor");
+    put_head(to, group->kind == ONEFOLD_GROUP_LAYER ? "Layer" : "Kind of tensor");
     put_head(to, "Tensors");
     put_head(to, "Elements");
     if (result->input_count == 1) {
@@ -289,14 +293,14 @@ static void put_groups_head(FILE *to, const onefold_compare_result *result, int 
         put_head(to, "Norm<br/>ratio");
         put_head(to, "Mean<br/>cosine");
         put_head(to, "Diversity");
-        put_head(to, "Sign<br/>agreement");
-        put_head(to, "by<br/>chance");
+        (void)fprintf(to, "<th scope=\"col\">Sign agreement<br/>(chance %s)</th>",
+                      html_fixed(group->agreement_null_mean, 3).text);
     }
     put_head(to, "Exactly<br/>zero");
     if (result->input_count > 1) {
         put_head(to, "Owner<br/>overlap");
-        put_head(to, "Tail");
-        put_head(to, "Gaussian<br/>tail");
+        (void)fprintf(to, "<th scope=\"col\">Tail<br/>(Gauss %s)</th>",
+                      html_num(group->tail_gaussian).text);
     }
     if (html_any_nonfinite(result)) {
         put_head(to, "NaN,<br/>infinite");
@@ -317,7 +321,7 @@ static void put_group_row(FILE *to, const onefold_compare_result *result,
         nonfinite += group->nan_count[t] + group->inf_count[t];
     }
     (void)fputs("<tr><th scope=\"row\">", to);
-    html_text(to, group->name);
+    html_name(to, group->name);
     (void)fputs("</th>", to);
     put_cell(to, html_count(group->tensor_count));
     put_cell(to, html_short_count(group->elem_count));
@@ -328,13 +332,11 @@ static void put_group_row(FILE *to, const onefold_compare_result *result,
         put_cell(to, html_fixed(group->mean_cosine, 3));
         put_cell(to, html_num(group->diversity));
         put_cell(to, html_fixed(group->agreement_mean, 3));
-        put_cell(to, html_fixed(group->agreement_null_mean, 3));
     }
     put_cell(to, html_share(zeros, group->elem_count * result->input_count));
     if (result->input_count > 1) {
         put_cell(to, html_num(group->overlap));
         put_cell(to, html_num(group->tail));
-        put_cell(to, html_num(group->tail_gaussian));
     }
     if (html_any_nonfinite(result)) {
         put_cell(to, html_count(nonfinite));
@@ -353,7 +355,7 @@ void html_groups_table(FILE *to, const onefold_compare_result *result, int kind)
                      shown > 14);
     (void)fputs("<table>", to);
     put_left_out(to, shown, count, layers ? "layers" : "kinds");
-    put_groups_head(to, result, kind);
+    put_groups_head(to, result, groups);
     (void)fputs("<tbody>\n", to);
     for (uint64_t i = 0; i < shown; i++) {
         put_group_row(to, result, &groups[i]);
@@ -390,7 +392,7 @@ void html_norms_table(FILE *to, const onefold_compare_result *result)
     (void)fputs("</tr></thead>\n<tbody>\n", to);
     for (uint64_t i = 0; i < rows; i++) {
         (void)fputs("<tr><th scope=\"row\">", to);
-        html_text(to, groups[i].name);
+        html_name(to, groups[i].name);
         (void)fputs("</th>", to);
         for (uint32_t t = 0; t < columns; t++) {
             put_cell(to, html_num(html_at(groups[i].norms, t)));

@@ -95,6 +95,20 @@ void html_text(FILE *to, const char *text)
     }
 }
 
+void html_name(FILE *to, const char *text)
+{
+    uint64_t length;
+
+    for (; text != NULL && *text != '\0'; text += length) {
+        const uint32_t code = next_character(text, &length);
+
+        put_character(to, code, text, length);
+        if (code == '.' || code == '/' || code == '_') {
+            (void)fputs("<wbr/>", to);
+        }
+    }
+}
+
 static uint32_t full_width(const char *text)
 {
     uint32_t columns = 0;
@@ -204,6 +218,18 @@ struct html_number html_num(double value)
                                     : decimals,
                        value);
     }
+    return typeset(raw);
+}
+
+struct html_number html_tick(double value)
+{
+    struct html_number result;
+    char raw[40];
+
+    if (special(value, &result)) {
+        return result;
+    }
+    (void)snprintf(raw, sizeof(raw), "%.3g", value);
     return typeset(raw);
 }
 

@@ -18,6 +18,9 @@
 
 enum { DIMENSION = 96, KIND_COUNT = 9 };
 
+/* Elements that one drawn element stands for, so that counts are as long as real ones. */
+#define EACH UINT64_C(1234567)
+
 static const char *const kinds[KIND_COUNT] = {
     "self_attn.q_proj.weight", "self_attn.k_proj.weight", "self_attn.v_proj.weight",
     "self_attn.o_proj.weight", "mlp.gate_proj.weight",    "mlp.up_proj.weight",
@@ -136,9 +139,9 @@ static void add_element(struct made *made, double depth, double *values)
         sum_abs += fabs(values[t]);
         largest = fmax(largest, fabs(values[t]));
         signs += (values[t] > 0) - (values[t] < 0);
-        made->zeros[t] += values[t] == 0;
+        made->zeros[t] += values[t] == 0 ? EACH : 0;
     }
-    made->agreement[abs(signs)]++;
+    made->agreement[abs(signs)] += EACH;
     for (uint32_t t = 0; t < made->inputs; t++) {
         const double square = (values[t] - mean) * (values[t] - mean);
 
@@ -217,11 +220,12 @@ static void make_group(struct made *made, onefold_compare_group *group, double d
         inf_count[inputs] = 12345;
     }
     finish_group(made, group);
-    group->elem_count = DIMENSION;
+    group->elem_count = DIMENSION * EACH;
     group->agreement = made->agreement;
     group->agreement_null = made->null;
     for (uint32_t k = 0; k <= inputs; k++) {
-        group->agreement_mean += (double)(made->agreement[k] * k) / DIMENSION / inputs;
+        group->agreement_mean +=
+            (double)(made->agreement[k] * k) / (double)group->elem_count / inputs;
         group->agreement_null_mean += made->null[k] * k / inputs;
     }
     group->zeros = made->zeros;
