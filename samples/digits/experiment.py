@@ -86,7 +86,7 @@ def try_rule(rule, world, models, facts, folder, options):
             merged = expected
         else:
             merged = merge_with_onefold(rules.recipe(rule, own, beta, folder, *facts), folder)
-            apart = reference.difference(merged, expected, base)
+            apart = reference.difference(merged, expected, base, inputs, beta)
             if not apart <= ULPS_MAX:
                 raise RuntimeError(f"{rule.name} {own} beta {beta}: {apart} units from the reference")
             worst = max(worst, apart)
@@ -129,7 +129,9 @@ def parse(arguments):
     parser = argparse.ArgumentParser(prog="run", description="Federated rules on handwritten digits.")
     parser.add_argument("--quick", action="store_true", help="one seed, few scenarios, steps and settings: does it work at all?")
     parser.add_argument("--seeds", type=int, default=10, help="seeds 1 to N (default 10)")
-    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="processes (default: CPUs)")
+    # One more than there are CPUs: a merge of small files waits more than it computes.
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)) + 1,
+                        help="processes (default: one more than CPUs)")
     parser.add_argument("--reference", action="store_true", help="merge with reference.py, without onefold")
     parser.add_argument("--keep", metavar="FOLDER", help="keep the trained checkpoints there")
     parser.add_argument("out", nargs="?", default="digits-results", help="folder of results (default digits-results)")

@@ -5,7 +5,7 @@ from xml.sax.saxutils import escape
 
 import report
 
-PER_ROW, LINE, PANEL, LEFT, TOP, GAP = 3, 17, 240, 215, 60, 32
+PER_ROW, LINE, PANEL, LEFT, TOP, GAP = 3, 17, 240, 150, 60, 32
 HEAD = 60
 STYLE = """
   text { font: 12px system-ui, sans-serif; fill: #222 }
@@ -30,28 +30,33 @@ def line(x1, y1, x2, y2, kind):
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{kind}"/>'
 
 
+def scale(low, high):
+    """Ends of an axis, in percent, and the step of its marks."""
+    for step in (2, 5, 10, 20, 25):
+        first, last = int(low // step) * step, -int(-high // step) * step
+        if last - first <= 5 * step:
+            break
+    return max(0, first), min(100, last) if 100 % step == 0 else last, step
+
+
 def panel(records, scenario, rows, left, top):
-    """One scenario. The scale fits its values: its ends are printed below."""
+    """One scenario. The scale fits its values."""
     means = {name: list(report.values(records, scenario.name, name).values()) for name in rows}
     plains = {name: [value for value in report.values(records, scenario.name, name, "plain").values()
                      if value is not None] for name in rows}
-    low = min(statistics.mean(own) - report.spread(own) for own in means.values())
-    low = max(0.0, min([low] + [statistics.mean(own) for own in plains.values() if own]))
-    high = min(1.0, max(statistics.mean(own) + report.spread(own) for own in means.values()))
-    low, high = int(low * 20) / 20, -int(-high * 20 // 1) / 20 if high < 1 else 1.0
-    high = max(high, low + 0.05)
+    ends = [statistics.mean(own) + side * report.spread(own) for own in means.values() for side in (-1, 1)]
+    ends += [statistics.mean(own) for own in plains.values() if own]
+    low, high, step = scale(100 * min(ends), 100 * max(ends))
 
     def at(value):
-        return left + PANEL * (min(max(value, low), high) - low) / (high - low)
+        return left + PANEL * (min(max(100 * value, low), high) - low) / (high - low)
 
     bottom = top + LINE * len(rows)
     parts = [text(left, top - 26, scenario.name, "title"), text(left, top - 11, scenario.title, "small"),
              line(left, bottom, left + PANEL, bottom, "axis")]
-    for quarter in range(5):
-        value = low + (high - low) * quarter / 4
-        parts.append(line(at(value), top, at(value), bottom, "grid"))
-        if quarter % 2 == 0:
-            parts.append(text(at(value), bottom + 14, f"{100 * value:.0f} %", "small", "middle"))
+    for value in range(low, high + 1, step):
+        parts += [line(at(value / 100), top, at(value / 100), bottom, "grid"),
+                  text(at(value / 100), bottom + 14, str(value), "small", "middle")]
     yard = at(statistics.mean(means[report.YARDSTICK]))
     parts.append(line(yard, top, yard, bottom, "mark"))
     for place, name in enumerate(rows):
@@ -73,7 +78,7 @@ def write(path, records, scenarios):
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
              'role="img" aria-label="Test accuracy of every rule in every scenario">',
              f"<style>{STYLE}</style>", f'<rect class="back" width="{width}" height="{height}"/>',
-             text(12, 24, "Test accuracy on handwritten digits after merging seven sites", "large"),
+             text(12, 24, "Test accuracy (percent) on handwritten digits after merging seven sites", "large"),
              text(12, 42, "Filled: step and parameters chosen on validation data; mean and standard deviation over seeds. "
                   "Ring: no search, beta 1.", "small"),
              text(12, 58, "Dashed: task arithmetic at its best step. Grey: no merge. Scales differ.", "small")]

@@ -221,8 +221,10 @@ def merge(method, base, inputs, samples, steps, parameters, beta):
         return base + F32(factor) * v
 
 
-def difference(out, expected, base):
-    """Largest difference in units of the last place (f32) of the larger of base, update and result."""
+def difference(out, expected, base, inputs, beta):
+    """Largest difference in units of the last place (f32) of the largest number that an element is made of: base,
+    result, or an input's part of the mean."""
     with np.errstate(all="ignore"):
-        size = np.maximum(np.maximum(np.abs(base), np.abs(expected)), np.abs(expected - base))
+        part = np.abs(inputs - base).max(axis=0) * F32((beta or 1) / len(inputs))
+        size = np.maximum(np.maximum(np.abs(base), np.abs(expected)), np.maximum(np.abs(expected - base), part))
         return float(np.max(np.abs(out.astype(np.float64) - expected) / np.spacing(np.maximum(size, F32(1e-30)))))
