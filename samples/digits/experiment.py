@@ -127,7 +127,8 @@ def run_one(scenario, seed, options):
 
 def parse(arguments):
     parser = argparse.ArgumentParser(prog="run", description="Federated rules on handwritten digits.")
-    parser.add_argument("--quick", action="store_true", help="one seed, few scenarios, steps and settings: does it work at all?")
+    parser.add_argument("--quick", action="store_true",
+                        help="one seed, few scenarios, steps and settings: does it work at all?")
     parser.add_argument("--seeds", type=int, default=10, help="seeds 1 to N (default 10)")
     # One more than there are CPUs: a merge of small files waits more than it computes.
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)) + 1,

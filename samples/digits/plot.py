@@ -12,7 +12,8 @@ STYLE = """
   .title { font-weight: 600 } .large { font-size: 15px; font-weight: 600 } .small { font-size: 11px; fill: #666 }
   .axis { stroke: #bbb; stroke-width: 1 } .grid { stroke: #eee; stroke-width: 1 }
   .mark { stroke: #c2410c; stroke-width: 1.5; stroke-dasharray: 4 3 }
-  .spread { stroke: #1d4ed8; stroke-width: 2; opacity: .45 } .dot { fill: #1d4ed8 } .plain { fill: none; stroke: #1d4ed8 }
+  .spread { stroke: #1d4ed8; stroke-width: 2; opacity: .45 } .dot { fill: #1d4ed8 }
+  .plain { fill: none; stroke: #1d4ed8 }
   .other { fill: #666 } .other-spread { stroke: #666; stroke-width: 2; opacity: .45 } .back { fill: #fff }
   @media (prefers-color-scheme: dark) {
     text { fill: #ddd } .small { fill: #999 } .axis { stroke: #555 } .grid { stroke: #2c2c2c } .back { fill: #171717 }
@@ -75,17 +76,18 @@ def write(path, records, scenarios):
     high = LINE * len(rows) + TOP + 24
     bands = (len(scenarios) + PER_ROW - 1) // PER_ROW
     width, height = LEFT + PER_ROW * (PANEL + GAP), HEAD + bands * high
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-             'role="img" aria-label="Test accuracy of every rule in every scenario">',
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+             f'width="{width}" height="{height}" role="img" aria-label="Test accuracy of every rule in every scenario">',
              f"<style>{STYLE}</style>", f'<rect class="back" width="{width}" height="{height}"/>',
              text(12, 24, "Test accuracy (percent) on handwritten digits after merging seven sites", "large"),
-             text(12, 42, "Filled: step and parameters chosen on validation data; mean and standard deviation over seeds. "
-                  "Ring: no search, beta 1.", "small"),
+             text(12, 42, "Filled: step and parameters chosen on validation data; mean and standard deviation over "
+                  "seeds. Ring: no search, beta 1.", "small"),
              text(12, 58, "Dashed: task arithmetic at its best step. Grey: no merge. Scales differ.", "small")]
     for place, scenario in enumerate(scenarios):
         left, top = LEFT + place % PER_ROW * (PANEL + GAP), HEAD + TOP + place // PER_ROW * high
         if place % PER_ROW == 0:
-            parts += [text(LEFT - 10, top + LINE * row + LINE / 2 + 4, name, "", "end") for row, name in enumerate(rows)]
+            parts += [text(LEFT - 10, top + LINE * row + LINE / 2 + 4, name, "", "end")
+                      for row, name in enumerate(rows)]
         parts += panel(records, scenario, rows, left, top)
     with open(path, "w", encoding="utf-8") as file:
         file.write("\n".join(parts + ["</svg>", ""]))

@@ -127,14 +127,14 @@ def write(folder, records, scenarios):
     count = len({seed for _, seed, _ in records})
     heads = [""] + [scenario.name for scenario in scenarios]
     with open(os.path.join(folder, "table.md"), "w", encoding="utf-8") as file:
-        file.write(f"Test accuracy in percent, mean ± standard deviation over {count} seeds; step (beta) and parameters "
-                   "chosen on the validation data. Bold: the best rule.\n\n")
+        file.write(f"Test accuracy in percent, mean ± standard deviation over {count} seeds; step (beta) and "
+                   "parameters chosen on the validation data. Bold: the best rule.\n\n")
         file.write(table(heads, accuracies(records, scenarios, "test")))
-        file.write("\nDifference to task arithmetic at its best step, seed by seed: mean ± standard deviation in points "
-                   "(seeds better : seeds worse).\n\n")
+        file.write("\nDifference to task arithmetic at its best step, seed by seed: mean ± standard deviation in "
+                   "points (seeds better : seeds worse).\n\n")
         file.write(table(heads, differences(records, scenarios)))
-        file.write("\nWithout any search: beta 1 (fedexp and feddyn set their own) and the plain setting of `rules.py`. "
-                   "Bold: the best rule.\n\n")
+        file.write("\nWithout any search: beta 1 (fedexp and feddyn set their own) and the plain setting of "
+                   "`rules.py`. Bold: the best rule.\n\n")
         file.write(table(heads, accuracies(records, scenarios, "plain")))
         file.write("\nWhat validation chose: the median beta; the parameters chosen most often.\n\n")
         file.write(table(heads, chosen(records, scenarios)))
