@@ -5,6 +5,7 @@
 #include "fmt/json.h"
 
 #include <math.h>
+#include <string.h>
 
 struct json {
     struct of_plan_sink *sink;
@@ -174,6 +175,55 @@ static void add_output(struct json *json)
     of_json_end_object(writer);
 }
 
+static void add_coefs(struct of_json_writer *writer, const struct of_plan *plan,
+                      const struct of_row *row)
+{
+    if (!of_plan_has_coefs(plan, row)) {
+        return;
+    }
+    of_json_key(writer, "coefs");
+    of_json_begin_array(writer);
+    for (uint32_t i = 0; i < plan->input_count; i++) {
+        of_json_add_double(writer, (double)row->coefs[i]);
+    }
+    of_json_end_array(writer);
+}
+
+/* Of an element-wise rule, in the order of names. */
+static void add_settings(struct of_json_writer *writer, const struct of_plan *plan,
+                         const struct of_row *row)
+{
+    const struct of_method *method = plan->method;
+    const char *last = "";
+
+    if (row->global == NULL) {
+        return;
+    }
+    of_json_key(writer, "parameters");
+    of_json_begin_object(writer);
+    for (uint32_t n = 0; n < method->param_count; n++) {
+        uint32_t next = method->param_count;
+
+        for (uint32_t p = 0; p < method->param_count; p++) {
+            if (strcmp(method->params[p].name, last) > 0 &&
+                (next == method->param_count ||
+                 strcmp(method->params[p].name, method->params[next].name) < 0)) {
+                next = p;
+            }
+        }
+        last = method->params[next].name;
+        if (isnan(row->global[next]) || method->params[next].per_input) {
+            continue;
+        }
+        if (method->params[next].kind == OF_PARAM_WORD) {
+            add_string(writer, last, method->params[next].words[(size_t)row->global[next]]);
+        } else {
+            add_double(writer, last, true, row->global[next]);
+        }
+    }
+    of_json_end_object(writer);
+}
+
 static void add_rows(struct json *json)
 {
     struct of_json_writer *writer = &json->writer;
@@ -186,15 +236,11 @@ static void add_rows(struct json *json)
 
         of_json_begin_object(writer);
         add_double(writer, "beta", plan->has_row_lambda, row->beta);
-        of_json_key(writer, "coefs");
-        of_json_begin_array(writer);
-        for (uint32_t k = 0; k < plan->input_count; k++) {
-            of_json_add_double(writer, (double)row->coefs[k]);
-        }
-        of_json_end_array(writer);
+        add_coefs(writer, plan, row);
         add_double(writer, "divisor", row->has_divisor, (double)row->divisor);
         add_double(writer, "factor", row->has_factor, (double)row->factor);
         add_double(writer, "lambda", plan->has_row_lambda, row->lambda);
+        add_settings(writer, plan, row);
         of_json_end_object(writer);
         flush(json);
     }
@@ -216,6 +262,24 @@ static void add_side_files(struct json *json)
         flush(json);
     }
     of_json_end_array(writer);
+}
+
+/* What a pass before the blend gathers, or a file has kept. */
+static void add_statistics(struct json *json)
+{
+    static const char *const needs[] = {
+        [OF_GRAM_NONE] = "none", [OF_GRAM_NORMS] = "norms", [OF_GRAM_FULL] = "inner_products"};
+    struct of_json_writer *writer = &json->writer;
+    const struct of_plan *plan = json->sink->plan;
+
+    of_json_key(writer, "statistics");
+    of_json_begin_object(writer);
+    of_json_key(writer, "elementwise");
+    of_json_add_bool(writer, plan->survey.elementwise);
+    add_string(writer, "need", needs[plan->stats != NULL ? OF_GRAM_FULL : plan->survey.need]);
+    of_json_key(writer, "saved");
+    of_json_add_bool(writer, plan->stats != NULL);
+    of_json_end_object(writer);
 }
 
 static void add_sources(struct json *json, uint32_t step)
@@ -293,7 +357,7 @@ static void add_work(struct json *json)
 
     of_json_key(writer, "work");
     of_json_begin_object(writer);
-    add_number(writer, "passes", 1);
+    add_number(writer, "passes", plan->pass_count);
     add_number(writer, "read_bytes", plan->read_bytes);
     add_number(writer, "write_bytes", plan->write_bytes);
     of_json_end_object(writer);
@@ -320,6 +384,7 @@ static void add_all(struct json *json)
     add_rows(json);
     add_string(writer, "scale", scales[plan->method->scale]);
     add_side_files(json);
+    add_statistics(json);
     add_tensors(json);
     add_tiles(json);
     add_work(json);

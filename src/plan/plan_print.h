@@ -46,6 +46,12 @@ static inline uint32_t of_plan_reader_count(const struct of_plan *plan)
     return plan->input_count + (plan->has_base ? 1 : 0);
 }
 
+/* False where the coefficients are known after the statistics only. */
+static inline bool of_plan_has_coefs(const struct of_plan *plan, const struct of_row *row)
+{
+    return plan->method->solve == NULL || row->is_alone;
+}
+
 static inline const char *of_plan_direct_name(enum of_direct direct)
 {
     switch (direct) {

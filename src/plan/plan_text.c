@@ -281,14 +281,10 @@ static onefold_status add_tensors(struct page *page, bool all, onefold_error *er
 
 /* ---- Factors ---- */
 
-static void add_row(struct page *page, uint32_t index, bool all)
+static void add_coefs(struct page *page, const struct of_row *row, uint32_t shown)
 {
     const struct of_plan *plan = page->sink->plan;
-    const struct of_row *row = &plan->rows[index];
-    const uint32_t shown =
-        all || plan->input_count <= COEFS_SHOWN_MAX ? plan->input_count : COEFS_SHOWN_MAX;
 
-    of_text_print(&page->text, "  row %u:", index);
     for (uint32_t i = 0; i < shown; i++) {
         of_text_print(&page->text, "%s%s ", i > 0 ? ", " : " ",
                       of_str_escape(of_str_from(plan->inputs[i].label)).text);
@@ -297,11 +293,50 @@ static void add_row(struct page *page, uint32_t index, bool all)
     if (shown < plan->input_count) {
         of_text_print(&page->text, ", %u more", plan->input_count - shown);
     }
+}
+
+/* An element-wise rule's own settings; tensors of one row have the same. */
+static void add_settings(struct page *page, const struct of_row *row)
+{
+    const struct of_method *method = page->sink->plan->method;
+
+    for (uint32_t p = 0; row->global != NULL && p < method->param_count; p++) {
+        const struct of_param *param = &method->params[p];
+
+        if (param->per_input || param->is_fact || isnan(row->global[p])) {
+            continue;
+        }
+        of_text_print(&page->text, "; %s ", param->name);
+        if (param->kind == OF_PARAM_WORD) {
+            of_text_print(&page->text, "%s", param->words[(size_t)row->global[p]]);
+        } else {
+            of_text_add_rounded(&page->text, row->global[p]);
+        }
+    }
+}
+
+static void add_row(struct page *page, uint32_t index, bool all)
+{
+    const struct of_plan *plan = page->sink->plan;
+    const struct of_row *row = &plan->rows[index];
+    const uint32_t shown =
+        all || plan->input_count <= COEFS_SHOWN_MAX ? plan->input_count : COEFS_SHOWN_MAX;
+
+    of_text_print(&page->text, "  row %u:", index);
+    if (of_plan_has_coefs(plan, row)) {
+        add_coefs(page, row, shown);
+    } else {
+        of_text_print(&page->text, " %s follow from the %s",
+                      plan->method->class == OF_CLASS_ELEMENT ? "the inputs that go on"
+                                                              : "coefficients",
+                      plan->stats != NULL ? "saved statistics" : "statistics");
+    }
     if (row->has_divisor) {
         of_text_add(&page->text, OF_STR("; divided by "));
         of_text_add_float(&page->text, row->divisor);
     }
-    if (row->has_factor && !plan->has_row_lambda) {
+    add_settings(page, row);
+    if (row->has_factor && isnan(row->lambda)) {
         of_text_add(&page->text, OF_STR("; times "));
         of_text_add_float(&page->text, row->factor);
     }
@@ -310,6 +345,8 @@ static void add_row(struct page *page, uint32_t index, bool all)
         of_text_add_rounded(&page->text, row->lambda);
         of_text_add(&page->text, OF_STR(", beta "));
         of_text_add_rounded(&page->text, row->beta);
+    } else if (plan->method->solve != NULL && !row->is_alone && !plan->has_row_lambda) {
+        of_text_add(&page->text, OF_STR("; lambda and beta as well"));
     }
     of_text_add_char(&page->text, '\n');
     flush(page);
@@ -400,14 +437,35 @@ static void add_memory(struct page *page)
     of_text_print(&page->text, "  %-9s %11llu\n", "total", (unsigned long long)total);
 }
 
+/* What is gathered, and where from. */
+static void add_statistics(struct page *page)
+{
+    const struct of_plan *plan = page->sink->plan;
+    const struct of_survey_shape *survey = &plan->survey;
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < plan->step_count; i++) {
+        count += of_plan_is_surveyed(plan, i) ? 1 : 0;
+    }
+    if (plan->stats != NULL) {
+        of_text_print(&page->text,
+                      "statistics saved inner products of these %u inputs over %u tensors\n",
+                      plan->input_count, count);
+    } else if (survey->need != OF_GRAM_NONE) {
+        of_text_print(&page->text, "statistics %s of %u task vectors over %u tensors%s\n",
+                      survey->need == OF_GRAM_NORMS ? "norms" : "inner products", plan->input_count,
+                      count, survey->elementwise ? ", agreement of signs, zeros, tails" : "");
+    }
+}
+
 static void add_work(struct page *page)
 {
     const struct of_plan *plan = page->sink->plan;
     const struct of_how *how = &plan->how;
     char hex[2 * sizeof(plan->hash.bytes) + 1];
 
-    of_text_print(&page->text, "work      1 pass, reads %llu bytes (",
-                  (unsigned long long)plan->read_bytes);
+    of_text_print(&page->text, "work      %u pass%s, reads %llu bytes (", plan->pass_count,
+                  plan->pass_count == 1 ? "" : "es", (unsigned long long)plan->read_bytes);
     add_size(&page->text, plan->read_bytes);
     of_text_print(&page->text, "), writes %llu bytes (", (unsigned long long)plan->write_bytes);
     add_size(&page->text, plan->write_bytes);
@@ -418,7 +476,8 @@ static void add_work(struct page *page)
                   of_plan_direct_name(how->direct));
     of_text_print(&page->text, "  %u of %u inputs of a tile at a time: %s\n", how->area_count,
                   plan->input_count,
-                  how->area_count == plan->input_count
+                  plan->gather ? "they are needed together"
+                  : how->area_count == plan->input_count
                       ? "they fit together"
                       : "their sum waits in the slot while inputs come and go");
     of_hash_hex(plan->hash.bytes, sizeof(plan->hash.bytes), hex);
@@ -433,8 +492,11 @@ static onefold_status write_text(struct of_plan_sink *sink, bool all, onefold_er
     add_inputs(&page);
     status = add_tensors(&page, all, err);
     add_factors(&page, all);
+    add_statistics(&page);
     add_notices(&page);
-    add_output(&page);
+    if (!sink->plan->compare) {
+        add_output(&page);
+    }
     add_memory(&page);
     add_work(&page);
     of_plan_sink_flush(sink, &page.text, 0);

@@ -202,11 +202,16 @@ static void refuse_counts(struct of_build *build)
     if (build->input_count < method->input_count_min ||
         build->input_count > method->input_count_max) {
         const bool exact = method->input_count_min == method->input_count_max;
+        const bool many = build->input_count > method->input_count_max;
+        const uint32_t bound = many ? method->input_count_max : method->input_count_min;
 
         of_build_error(build, "recipe-count", recipe->form_mark, NULL,
-                       "the method \"%s\" takes %s%u model%s besides the base, not %u",
-                       method->name, exact ? "exactly " : "at least ", method->input_count_min,
-                       method->input_count_min == 1 ? "" : "s", build->input_count);
+                       "the method \"%s\" takes %s %u model%s besides the base, not %u",
+                       method->name,
+                       exact  ? "exactly"
+                       : many ? "at most"
+                              : "at least",
+                       bound, bound == 1 ? "" : "s", build->input_count);
     }
 }
 

@@ -16,6 +16,7 @@ static int make_dir(void **state)
     (void)state;
     dir = tmpdir_make();
     planned_sparse(tmpdir_join(dir.path, "m").text, tensors, 3);
+    planned_sparse(tmpdir_join(dir.path, "base").text, tensors, 3);
     return 0;
 }
 
@@ -212,6 +213,152 @@ static void the_least_amount_is_named(void **state)
     free(tensors);
 }
 
+/* ---- Rules that need all inputs of a tile at once ---- */
+
+/* `count` inputs beside a base; `lines` are the rule and its parameters. */
+static void parse_rule(struct planned *planned, const char *lines, uint32_t count)
+{
+    static char text[400000];
+    size_t at =
+        (size_t)snprintf(text, sizeof(text), "%sbase_model: %s/base\nmodels:\n", lines, dir.path);
+
+    for (uint32_t i = 0; i < count; i++) {
+        at += (size_t)snprintf(text + at, sizeof(text) - at, "- {model: %s/m, name: m%u}\n",
+                               dir.path, i);
+    }
+    planned_parse(planned, text);
+}
+
+static const char *const together[] = {"merge_method: median\n", "merge_method: geometric_median\n",
+                                       "merge_method: bulyan\nparameters: {f: 3}\n",
+                                       "merge_method: fedgma\nparameters: {rho: 0.5}\n",
+                                       "merge_method: trimmed_mean\nparameters: {trim: 2}\n"};
+enum { TOGETHER = 5 };
+
+static void check_together(const struct of_plan *plan)
+{
+    const struct of_how *how = &plan->how;
+
+    assert_true(plan->gather);
+    assert_int_equal(how->area_count, plan->input_count);
+    assert_true(how->slot_count >= 2 && how->worker_count >= 1);
+    assert_true(total(plan) <= how->memory_bytes);
+    assert_true(how->scratch_bytes >= OF_BLOCK_CHUNK * sizeof(float) * plan->input_count);
+    if (plan->survey.need != OF_GRAM_NONE) {
+        assert_int_equal(line(plan, "survey"), how->slot_count * how->survey_bytes);
+        assert_true(how->survey_bytes >= plan->survey.sum_count * sizeof(double));
+        assert_int_equal(line(plan, "statistics"), how->statistics_bytes);
+    }
+}
+
+static void sixty_four_inputs_together_fit_64_mebibytes(void **state)
+{
+    static const char *const backends[] = {NULL, "uring", "threads", "mmap"};
+    static const uint32_t workers[] = {1, 2, 4};
+
+    (void)state;
+    for (size_t i = 0; i < TOGETHER * 4 * 3; i++) {
+        struct planned planned;
+
+        parse_rule(&planned, together[i % TOGETHER], 64);
+        planned.options.memory_bytes = OF_MEMORY_MIN;
+        planned.options.io_name = backends[i / TOGETHER % 4];
+        planned.options.worker_count = workers[i / TOGETHER / 4];
+        planned_build(&planned);
+        if (planned.status != ONEFOLD_OK) {
+            fail_msg("%s: %s", together[i % TOGETHER], planned.err.message);
+        }
+        check_together(planned.plan);
+        planned_finish(&planned);
+    }
+}
+
+static void norms_of_any_number_of_inputs_fit_64_mebibytes(void **state)
+{
+    static const uint32_t counts[] = {1, 8, 64, 200, 500};
+
+    (void)state;
+    for (size_t i = 0; i < 5; i++) {
+        struct planned planned;
+
+        parse_rule(&planned, "merge_method: cclip\nparameters: {radius: 1}\n", counts[i]);
+        planned.options.memory_bytes = OF_MEMORY_MIN;
+        planned.options.worker_count = 2;
+        planned_build(&planned);
+        if (planned.status != ONEFOLD_OK) {
+            fail_msg("%u: %s", counts[i], planned.err.message);
+        }
+        assert_false(planned.plan->gather);
+        assert_int_equal(planned.plan->survey.sum_count, counts[i]);
+        assert_true(total(planned.plan) <= OF_MEMORY_MIN);
+        planned_finish(&planned);
+    }
+}
+
+static bool fits(const char *lines, uint32_t count, uint32_t workers, uint64_t mebibytes,
+                 unsigned long long *ret_least)
+{
+    struct planned planned;
+    const char *at;
+    bool good;
+
+    parse_rule(&planned, lines, count);
+    planned.options.memory_bytes = mebibytes * OF_MIB;
+    planned.options.worker_count = workers;
+    planned_build(&planned);
+    good = planned.status == ONEFOLD_OK;
+    if (good) {
+        check_together(planned.plan);
+    } else {
+        assert_string_equal(planned.err.id, "memory-bound");
+        at = strstr(planned.err.message, "at least ");
+        assert_non_null(at);
+        assert_int_equal(sscanf(at, "at least %llu MiB", ret_least), 1);
+        assert_non_null(strstr(planned.err.message, "tiles of all inputs together"));
+    }
+    planned_finish(&planned);
+    return good;
+}
+
+/* Tiles of one grain in two slots are the least; the message names it, and it is the least. */
+static void the_smallest_bound_that_works_is_named(void **state)
+{
+    static const uint32_t workers[] = {1, 8, 200};
+
+    (void)state;
+    for (size_t i = 0; i < TOGETHER * 3; i++) {
+        const char *lines = together[i % TOGETHER];
+        const uint32_t count = i % 2 == 0 ? 256 : 200;
+        unsigned long long least = 0;
+        unsigned long long ignored;
+
+        assert_false(fits(lines, count, workers[i / TOGETHER], 64, &least));
+        assert_in_range(least, 65, 1000);
+        assert_true(fits(lines, count, workers[i / TOGETHER], least, &ignored));
+        if (workers[i / TOGETHER] == 1) {
+            assert_false(fits(lines, count, 1, least - 1, &ignored));
+            assert_int_equal(ignored, least);
+        }
+    }
+}
+
+static void a_comparison_fits_too(void **state)
+{
+    struct planned planned;
+
+    (void)state;
+    parse_rule(&planned, "merge_method: linear\n", 64);
+    planned.options.compare = true;
+    planned.options.memory_bytes = OF_MEMORY_MIN;
+    planned_build(&planned);
+    if (planned.status != ONEFOLD_OK) {
+        fail_msg("%s", planned.err.message);
+    }
+    check_together(planned.plan);
+    assert_int_equal(planned.plan->survey.sum_count, 64 * 65 / 2 + 2);
+    planned_finish(&planned);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -219,6 +366,10 @@ int main(void)
         cmocka_unit_test(any_number_of_inputs_fits_64_mebibytes),
         cmocka_unit_test(the_machine_bounds_the_default),
         cmocka_unit_test(the_least_amount_is_named),
+        cmocka_unit_test(sixty_four_inputs_together_fit_64_mebibytes),
+        cmocka_unit_test(norms_of_any_number_of_inputs_fit_64_mebibytes),
+        cmocka_unit_test(the_smallest_bound_that_works_is_named),
+        cmocka_unit_test(a_comparison_fits_too),
     };
 
     return cmocka_run_group_tests(tests, make_dir, remove_dir);

@@ -133,6 +133,98 @@ static void json_is_one_canonical_object(void **state)
     of_json_free(value);
 }
 
+/* ---- Rules that solve, rules that compare elements, plans that only look ---- */
+
+static void print_of(const char *lines, bool compare, enum of_plan_form form, struct output *output)
+{
+    struct planned other;
+    char pattern[400];
+    onefold_error err;
+
+    (void)snprintf(pattern, sizeof(pattern),
+                   "%sbase_model: @base\nmodels: [{model: @a, name: north}, {model: @b}]\n", lines);
+    planned_parse(&other, planned_text(&dir, pattern));
+    other.options.compare = compare;
+    planned_build(&other);
+    assert_int_equal(other.status, ONEFOLD_OK);
+    output->length = 0;
+    output->calls = 0;
+    output->calls_max = 1000;
+    assert_int_equal(of_plan_write(other.plan, form, collect, output, &err), ONEFOLD_OK);
+    planned_finish(&other);
+}
+
+static void statistics_and_passes_are_said(void **state)
+{
+    static struct output output;
+
+    (void)state;
+    print_of("merge_method: cclip\nparameters: {radius: 2, lambda: 0.6}\n", false, OF_PLAN_TEXT,
+             &output);
+    assert_has(&output, "row 0: coefficients follow from the statistics; lambda 0.3, beta 0.6");
+    assert_has(&output, "statistics norms of 2 task vectors over 4 tensors\n");
+    assert_has(&output, "work      2 passes, reads ");
+
+    print_of("merge_method: geometric_median\n", false, OF_PLAN_TEXT, &output);
+    assert_has(&output, "statistics inner products of 2 task vectors over 4 tensors\n");
+    assert_has(&output, "2 of 2 inputs of a tile at a time: they are needed together");
+
+    print_of("merge_method: fedexp\n", false, OF_PLAN_TEXT, &output);
+    assert_has(&output, "row 0: coefficients follow from the statistics; lambda and beta as well");
+
+    print_of("merge_method: fedgma\nparameters: {rho: 0.7}\n", false, OF_PLAN_TEXT, &output);
+    assert_has(&output, "; rho 0.7; voters all; lambda 0.5, beta 1\n");
+    assert_has(&output, "work      1 pass, reads ");
+
+    print_of("merge_method: ties\n", true, OF_PLAN_TEXT, &output);
+    assert_has(&output, "statistics inner products of 2 task vectors over 4 tensors, agreement of "
+                        "signs, zeros, tails\n");
+    assert_null(strstr(output.text, "output    "));
+}
+
+static void assert_sorted(const struct of_json *value)
+{
+    struct of_str last = OF_STR("");
+    struct of_str key;
+
+    for (uint64_t i = 0; of_json_member_at(value, i, &key) != NULL; i++) {
+        assert_true(of_str_compare(last, key) < 0);
+        last = key;
+    }
+}
+
+static void json_of_rules_that_look_at_values(void **state)
+{
+    static struct output output;
+    struct of_json *value = NULL;
+    const struct of_json *row;
+    struct of_str word;
+    onefold_error err;
+    double number = 0.0;
+
+    (void)state;
+    print_of("merge_method: fedgma\nparameters: {rho: 0.7}\n", false, OF_PLAN_JSON, &output);
+    assert_int_equal(of_json_parse((struct of_str){output.text, output.length - 1}, "manifest-json",
+                                   &value, &err),
+                     ONEFOLD_OK);
+    assert_sorted(value);
+    row = of_json_at(of_json_get(value, "rows"), 0);
+    assert_sorted(row);
+    assert_sorted(of_json_get(row, "parameters"));
+    assert_int_equal(of_json_size(of_json_get(row, "coefs")), 2);
+    assert_true(of_json_number(of_json_get(of_json_get(row, "parameters"), "rho"), &number));
+    assert_true(number == 0.7);
+    assert_true(of_json_string(of_json_get(of_json_get(row, "parameters"), "voters"), &word));
+    assert_true(of_str_is(word, "all"));
+    of_json_free(value);
+
+    print_of("merge_method: cclip\nparameters: {radius: 2}\n", false, OF_PLAN_JSON, &output);
+    assert_has(&output, "\"rows\":[{\"beta\":1,\"factor\":0.5,\"lambda\":0.5}]");
+    assert_has(&output,
+               "\"statistics\":{\"elementwise\":false,\"need\":\"norms\",\"saved\":false}");
+    assert_has(&output, "\"work\":{\"passes\":2,");
+}
+
 static void the_reader_may_stop(void **state)
 {
     static struct output output;
@@ -153,6 +245,8 @@ int main(void)
         cmocka_unit_test(groups_and_factors),
         cmocka_unit_test(every_tensor_on_request),
         cmocka_unit_test(json_is_one_canonical_object),
+        cmocka_unit_test(statistics_and_passes_are_said),
+        cmocka_unit_test(json_of_rules_that_look_at_values),
         cmocka_unit_test(the_reader_may_stop),
     };
 
