@@ -53,10 +53,11 @@ typedef struct onefold_compare_group {
 
 /* The step that a data-free rule would take. */
 typedef struct onefold_compare_step {
-    const char *source;    /* "average", "feddyn", "fedexp", "metagpt", "model_stock" */
-    double lambda;         /* sum form; NaN when the rule has one per input */
-    double beta;           /* mean form */
-    const double *lambdas; /* [T] for metagpt; else NULL */
+    const char *source; /* "average", "feddyn", "fedexp", "metagpt", "inverse_norm", "model_stock"
+                         */
+    double lambda;      /* sum form; NaN when the rule has one per input */
+    double beta;        /* mean form */
+    const double *lambdas; /* [T], of sum 1, for metagpt and inverse_norm; else NULL */
 } onefold_compare_step;
 
 /* What the numbers say in words. */

@@ -174,6 +174,9 @@ typedef struct onefold_run_stats {
     char checkpoint_digest[33]; /* tree digest of the output, hex */
     char plan_hash[65];
     char signing_root[65]; /* OpenSSF model signing root, hex; empty without SHA-256 sums */
+    int has_lambda;        /* the rule has a step; of the first tensors where it differs */
+    double lambda;         /* sum form */
+    double beta;           /* mean form */
 } onefold_run_stats;
 
 void onefold_run_options_init(onefold_run_options *options);

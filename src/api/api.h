@@ -31,6 +31,18 @@ struct of_api_progress {
 /* `context` is a struct of_api_progress. */
 void of_api_progress(void *context, const struct of_progress *progress);
 
+/* Options of a run, translated, with what they point to. Not to be copied. */
+struct of_api_run {
+    struct of_report report;
+    struct of_api_progress progress;
+    struct of_run_options options; /* without an output */
+};
+OF_NODISCARD onefold_status of_api_run_prepare(const onefold_run_options *options,
+                                               struct of_api_run *ret_run, onefold_error *err);
+
+/* The plan behind the handle. */
+const struct of_plan *of_api_plan(const onefold_plan *plan);
+
 /* ONEFOLD_DIRECT_* to the internal words. Id argument. */
 OF_NODISCARD onefold_status of_api_direct(int direct, enum of_direct *ret_direct,
                                           onefold_error *err);

@@ -18,6 +18,10 @@
 /* A recipe of OF_RECIPE_BYTES_MAX and OF_RECIPE_NODES_MAX stays far below this. */
 #define RECIPE_ARENA_BYTES_MAX (32 * OF_MIB)
 
+/* Inner products of some 800 inputs, and what they are in memory. */
+#define STATS_BYTES_MAX       (16 * OF_MIB)
+#define STATS_ARENA_BYTES_MAX (16 * OF_MIB)
+
 /* The default of --out-shard-size, as in the dialect. */
 #define OUT_SHARD_BYTES_DEFAULT UINT64_C(5000000000)
 
@@ -112,8 +116,14 @@ void onefold_recipe_free(onefold_recipe *recipe)
 
 struct onefold_plan {
     struct of_report report; /* the plan's checkpoints point here as long as it lives */
+    struct of_arena arena;   /* saved statistics, which the plan points to */
     struct of_plan *plan;
 };
+
+const struct of_plan *of_api_plan(const onefold_plan *plan)
+{
+    return plan->plan;
+}
 
 _Static_assert((int)ONEFOLD_SUM_SHA256 == (int)OF_SUM_SHA256 &&
                    (int)ONEFOLD_SUM_XXH128 == (int)OF_SUM_XXH128,
@@ -164,6 +174,10 @@ static onefold_status check_plan_options(const onefold_plan_options *given, onef
         return of_err_set(err, "argument", "nonfinite: %d is none of ONEFOLD_NONFINITE_*",
                           given->nonfinite);
     }
+    if (given->compare && given->stats_path != NULL) {
+        return of_err_set(err, "argument",
+                          "compare gathers statistics; stats_path is for a plan that merges");
+    }
     if (given->tensor_union && given->tensor_intersection) {
         return of_err_set(err, "argument",
                           "tensor_union and tensor_intersection exclude each other");
@@ -201,8 +215,28 @@ static onefold_status translate_plan_options(const onefold_plan_options *given,
     ret_options->sums = given->sums;
     ret_options->no_links = given->no_symlinks != 0;
     ret_options->hf_cache = given->hf_cache;
+    ret_options->compare = given->compare != 0;
     ret_options->machine_cpu_count = of_host_cpu_count();
     ret_options->machine_memory_bytes = of_host_memory_limit();
+    return ONEFOLD_OK;
+}
+
+/* The file is named in every message about it. */
+static onefold_status load_stats(const char *path, struct of_arena *arena,
+                                 const struct of_stats_file **ret_stats, onefold_error *err)
+{
+    char *data = NULL;
+    uint64_t length = 0;
+    struct of_stats_file *stats = NULL;
+    onefold_status status;
+
+    OF_TRY(of_file_slurp(of_file_here, path, 0, STATS_BYTES_MAX, &data, &length, err));
+    status = of_stats_parse((struct of_str){data, (size_t)length}, arena, &stats, err);
+    of_mem_free(data);
+    if (status != ONEFOLD_OK) {
+        return of_err_prefix(err, "%s", of_str_escape(of_str_from(path)).text);
+    }
+    *ret_stats = stats;
     return ONEFOLD_OK;
 }
 
@@ -229,7 +263,13 @@ onefold_status onefold_plan_build(const onefold_recipe *recipe, const onefold_pl
         return of_err_set(err, "memory", "no memory to plan");
     }
     of_api_report_init(&handle->report, options->notice, options->notice_context);
-    status = of_plan_build(recipe->recipe, &translated, &handle->report, &handle->plan, err);
+    of_arena_init(&handle->arena, STATS_ARENA_BYTES_MAX);
+    status = options->stats_path != NULL
+                 ? load_stats(options->stats_path, &handle->arena, &translated.stats, err)
+                 : ONEFOLD_OK;
+    if (status == ONEFOLD_OK) {
+        status = of_plan_build(recipe->recipe, &translated, &handle->report, &handle->plan, err);
+    }
     if (status != ONEFOLD_OK) {
         onefold_plan_free(handle);
         return status;
@@ -246,6 +286,7 @@ void onefold_plan_free(onefold_plan *plan)
         return;
     }
     of_plan_free(plan->plan);
+    of_arena_finish(&plan->arena);
     of_mem_free(plan);
 }
 
@@ -325,33 +366,39 @@ void of_api_progress(void *context, const struct of_progress *progress)
     call->fn(call->context, &passed);
 }
 
-struct run_call {
-    struct of_report report;
-    struct of_api_progress progress;
-    struct of_run_options options;
-};
-
-static onefold_status prepare_run(const char *output_path, const onefold_run_options *options,
-                                  struct run_call *call, onefold_error *err)
+onefold_status of_api_run_prepare(const onefold_run_options *options, struct of_api_run *ret_run,
+                                  onefold_error *err)
 {
-    memset(call, 0, sizeof(*call));
-    of_api_report_init(&call->report, options->notice, options->notice_context);
-    if (output_path == NULL || output_path[0] == '\0') {
-        return of_err_set(err, "argument", "the path of the output is empty");
-    }
+    memset(ret_run, 0, sizeof(*ret_run));
+    of_api_report_init(&ret_run->report, options->notice, options->notice_context);
     if (!of_api_is_zero(options->reserved, OF_LENGTH(options->reserved))) {
         return of_err_set(err, "argument", "onefold_run_options was not initialised");
     }
-    call->progress.fn = options->progress;
-    call->progress.context = options->progress_context;
-    call->options.output_path = output_path;
-    call->options.force = options->force != 0;
-    call->options.restart = options->restart != 0;
-    call->options.report = &call->report;
-    call->options.progress = options->progress != NULL ? of_api_progress : NULL;
-    call->options.progress_context = &call->progress;
-    call->options.cancel = options->cancel != NULL ? &options->cancel->signal_number : NULL;
-    call->options.cpu_cap = options->cpu;
+    ret_run->progress.fn = options->progress;
+    ret_run->progress.context = options->progress_context;
+    ret_run->options.force = options->force != 0;
+    ret_run->options.restart = options->restart != 0;
+    ret_run->options.report = &ret_run->report;
+    ret_run->options.progress = options->progress != NULL ? of_api_progress : NULL;
+    ret_run->options.progress_context = &ret_run->progress;
+    ret_run->options.cancel = options->cancel != NULL ? &options->cancel->signal_number : NULL;
+    ret_run->options.cpu_cap = options->cpu;
+    return ONEFOLD_OK;
+}
+
+/* A run with an output, which a plan for comparing has not. */
+static onefold_status prepare_merge(const onefold_plan *plan, const char *output_path,
+                                    const onefold_run_options *options, struct of_api_run *ret_run,
+                                    onefold_error *err)
+{
+    if (plan->plan->compare) {
+        return of_err_set(err, "argument", "the plan was built to compare; nothing can be written");
+    }
+    if (output_path == NULL || output_path[0] == '\0') {
+        return of_err_set(err, "argument", "the path of the output is empty");
+    }
+    OF_TRY(of_api_run_prepare(options, ret_run, err));
+    ret_run->options.output_path = output_path;
     return ONEFOLD_OK;
 }
 
@@ -360,14 +407,14 @@ onefold_status onefold_run_check(const onefold_plan *plan, const char *output_pa
 {
     onefold_error dummy;
     onefold_run_options standard;
-    struct run_call call;
+    struct of_api_run call;
 
     err = of_api_err(err, &dummy);
     onefold_run_options_init(&standard);
     if (plan == NULL) {
         return of_err_set(err, "argument", "onefold_run_check: no plan given");
     }
-    OF_TRY(prepare_run(output_path, options != NULL ? options : &standard, &call, err));
+    OF_TRY(prepare_merge(plan, output_path, options != NULL ? options : &standard, &call, err));
     return of_run_check(plan->plan, &call.options, err);
 }
 
@@ -385,6 +432,9 @@ static void fill_stats(const struct of_run_stats *from, onefold_run_stats *ret_s
     ret_stats->tensor_count = from->tensor_count;
     ret_stats->direct_in = from->direct_in ? 1 : 0;
     ret_stats->direct_out = from->direct_out ? 1 : 0;
+    ret_stats->has_lambda = from->has_lambda ? 1 : 0;
+    ret_stats->lambda = from->lambda;
+    ret_stats->beta = from->beta;
     ret_stats->huge_pages = from->huge_pages ? 1 : 0;
     memcpy(ret_stats->io, from->io_name, sizeof(ret_stats->io));
     memcpy(ret_stats->cpu, from->cpu_name, sizeof(ret_stats->cpu));
@@ -403,7 +453,7 @@ onefold_status onefold_run(const onefold_plan *plan, const char *output_path,
 {
     onefold_error dummy;
     onefold_run_options standard;
-    struct run_call call;
+    struct of_api_run call;
     struct of_run_stats stats;
     onefold_status status;
 
@@ -412,7 +462,7 @@ onefold_status onefold_run(const onefold_plan *plan, const char *output_path,
     if (plan == NULL) {
         return of_err_set(err, "argument", "onefold_run: no plan given");
     }
-    OF_TRY(prepare_run(output_path, options != NULL ? options : &standard, &call, err));
+    OF_TRY(prepare_merge(plan, output_path, options != NULL ? options : &standard, &call, err));
     memset(&stats, 0, sizeof(stats));
     status = of_run(plan->plan, &call.options, &stats, err);
     if (ret_stats != NULL) {

@@ -46,7 +46,7 @@ static const struct id_row id_rows[] = {
     {"compare-agreement", ONEFOLD_OK, NULL},
     {"compare-alike", ONEFOLD_OK, NULL},
     {"compare-base", ONEFOLD_OK, NULL},
-    {"compare-bound", ONEFOLD_E_DIFFERS, "the models differ more, or less, than the bound allows"},
+    {"compare-bound", ONEFOLD_E_DIFFERS, "look at these models before they are merged, or give another bound"},
     {"compare-chance", ONEFOLD_OK, NULL},
     {"compare-coarse", ONEFOLD_OK, NULL},
     {"compare-duplicate", ONEFOLD_OK, NULL},
