@@ -24,6 +24,11 @@ static void print_data(FILE *to, const char *target, const onefold_run_stats *st
                   stats->direct_out ? "true" : "false", stats->huge_pages ? "true" : "false",
                   stats->cpu, (double)stats->io_wait_ns / 1e9, (double)stats->worker_idle_ns / 1e9,
                   (double)stats->hash_busy_ns / 1e9, stats->checkpoint_digest);
+    if (stats->has_lambda) {
+        (void)fprintf(to, ",\"lambda\":%.17g,\"beta\":%.17g", stats->lambda, stats->beta);
+    } else {
+        (void)fputs(",\"lambda\":null,\"beta\":null", to);
+    }
     if (stats->signing_root[0] != '\0') {
         (void)fprintf(to, ",\"model_signing_root\":\"sha256:%s\"}", stats->signing_root);
     } else {
@@ -40,6 +45,11 @@ static void say_result(struct out *out, const onefold_run_stats *stats)
             out_bytes(stats->read_bytes).text, out_bytes(stats->written_bytes).text, seconds,
             seconds > 0 ? bytes / seconds / 1e9 : 0.0,
             (double)stats->peak_memory_bytes / (1024.0 * 1024.0));
+    /* Rules with either form of the step are compared at equal beta. */
+    if (stats->has_lambda) {
+        out_say(out, "lambda %.6g (of the sum), beta %.6g (of the mean)", stats->lambda,
+                stats->beta);
+    }
     out_say(out, "checkpoint digest %s", stats->checkpoint_digest);
     if (stats->signing_root[0] != '\0') {
         out_say(out, "model signing root sha256:%s", stats->signing_root);

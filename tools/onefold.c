@@ -41,6 +41,9 @@ static const struct verb verbs[] =
          "RECIPE [OUT]\n--method NAME [--base MODEL] [--lambda X] INPUT... OUT",
          "print what merge would do, from headers only", SCHEMA_HEAD "}",
          "try \"onefold plan --help\"", cmd_plan},
+        {"compare", OPT_COMPARE, false, "RECIPE\n--base MODEL [--lambda X] MODEL...",
+         "look at the models before merging: lengths, angles, signs, and what they suggest",
+         compare_schema, "try \"onefold compare --help\"", cmd_compare},
         {"inspect", OPT_INSPECT, false, "PATH...", "show what checkpoints hold, from headers only",
          SCHEMA_HEAD
          ",\"required\":[\"checkpoints\"],\"properties\":{\"checkpoints\":{\"type\":"
@@ -87,7 +90,7 @@ static const struct verb verbs[] =
 
 enum { VERB_COUNT = sizeof(verbs) / sizeof(verbs[0]) };
 
-static const char *const later_verbs[] = {"compare", "sweep", "seal"};
+static const char *const later_verbs[] = {"sweep", "seal"};
 
 static const struct verb *find_verb(const char *name)
 {

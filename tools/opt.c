@@ -225,7 +225,7 @@ static const struct opt_row *find_letter(char letter)
 
 static onefold_status unknown_option(const char *name, size_t length, onefold_error *err)
 {
-    const char *names[64];
+    const char *names[OPT_ROWS_MAX];
     char word[NAME_BYTES_MAX];
     const char *nearest;
 
@@ -256,7 +256,7 @@ static onefold_status take_option(struct walk *walk, const struct opt_row *row, 
 {
     int *flag = (int *)(void *)((char *)walk->opts + row->at);
 
-    walk->opts->seen |= UINT64_C(1) << (row - opt_rows);
+    walk->opts->seen[row - opt_rows] = true;
     if (row->kind == OPT_REFUSED) {
         return exit_set(err, ONEFOLD_E_ARGUMENT, "usage-refused", NULL, "--%s %s", row->name,
                         row->help);
@@ -377,7 +377,7 @@ onefold_status opt_check_verb(const struct opts *opts, uint32_t verb, const char
                               onefold_error *err)
 {
     for (uint32_t i = 0; i < opt_row_count; i++) {
-        if ((opts->seen & (UINT64_C(1) << i)) && !(opt_rows[i].verbs & verb)) {
+        if (opts->seen[i] && !(opt_rows[i].verbs & verb)) {
             return exit_set(err, ONEFOLD_E_ARGUMENT, "usage-option", NULL,
                             "--%s is not an option of \"onefold %s\"", opt_rows[i].name, verb_name);
         }

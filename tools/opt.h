@@ -23,7 +23,8 @@ enum opt_verbs {
     OPT_VERIFY = 1 << 3,
     OPT_METHODS = 1 << 4,
     OPT_BENCH = 1 << 5,
-    OPT_EVERY = (1 << 6) - 1
+    OPT_COMPARE = 1 << 6,
+    OPT_EVERY = (1 << 7) - 1
 };
 
 enum opt_kind {
@@ -56,6 +57,8 @@ struct opt_list {
     uint32_t count;
     const char *items[OPT_LIST_MAX];
 };
+
+enum { OPT_ROWS_MAX = 96 };
 
 /* What was given. Words hold index + 1, 0 = not given. */
 struct opts {
@@ -92,18 +95,26 @@ struct opts {
     const char *beta;
     const char *weight;
     const char *samples;
+    const char *steps;
+    const char *lr_sum;
     int scale;
     struct opt_list set;
     /* verify */
     int structure;
     int fast;
+    /* merge and compare */
+    const char *stats;
+    const char *save;
+    const char *html;
+    const char *max_norm_ratio;
+    const char *max_cosine;
     /* bench */
     struct opt_size size;
     struct opt_size repeat;
 
-    uint64_t seen;          /* bit i: row i was given */
-    const char *verb;       /* first argument that is no option, or NULL */
-    const char **arguments; /* those after it */
+    bool seen[OPT_ROWS_MAX]; /* row i was given */
+    const char *verb;        /* first argument that is no option, or NULL */
+    const char **arguments;  /* those after it */
     uint32_t argument_count;
 };
 

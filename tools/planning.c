@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From options to a plan: what merge and plan share. */
+/* From options to a plan: what merge, plan and compare share. */
 #include "exit.h"
 #include "verbs.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* What messages call the recipe that stands for --method. */
+/* What messages call the recipe that stands for options. */
 #define LABEL "(options)"
 
 /* More workers than any machine has only cost memory; the library has its own, lower limit. */
@@ -92,6 +92,7 @@ static onefold_status make_options(const struct opts *opts, struct out *out,
     ret_options->write_model_card = opts->write_model_card;
     ret_options->no_symlinks = opts->no_symlinks;
     ret_options->hf_cache = opts->hf_cache;
+    ret_options->stats_path = opts->stats;
     ret_options->notice = out_notice;
     ret_options->notice_context = out;
     if (opts->tensor_union && opts->tensor_intersection) {
@@ -115,6 +116,8 @@ static onefold_status refuse_loose(const struct opts *opts, onefold_error *err)
                        : opts->beta != NULL    ? "beta"
                        : opts->weight != NULL  ? "weight"
                        : opts->samples != NULL ? "samples"
+                       : opts->steps != NULL   ? "steps"
+                       : opts->lr_sum != NULL  ? "lr-sum"
                        : opts->scale != 0      ? "scale"
                        : opts->set.count != 0  ? "set"
                                                : NULL;
@@ -126,13 +129,25 @@ static onefold_status refuse_loose(const struct opts *opts, onefold_error *err)
     return ONEFOLD_OK;
 }
 
+/* The first `input_count` arguments are models. */
+static onefold_status make_recipe(const struct opts *opts, struct out *out, uint32_t input_count,
+                                  struct planning *planning, onefold_error *err)
+{
+    char *text = NULL;
+    size_t length = 0;
+    onefold_status status = recipe_text_make(opts, input_count, &text, &length, err);
+
+    if (status == ONEFOLD_OK) {
+        status = onefold_recipe_parse(text, length, LABEL, out_notice, out, &planning->recipe, err);
+        free(text);
+    }
+    return status;
+}
+
 static onefold_status load_recipe(const struct opts *opts, struct out *out, int need_target,
                                   struct planning *planning, onefold_error *err)
 {
     const uint32_t count = opts->argument_count;
-    char *text = NULL;
-    size_t length = 0;
-    onefold_status status;
 
     if (opts->method == NULL) {
         if (refuse_loose(opts, err) != ONEFOLD_OK) {
@@ -151,12 +166,28 @@ static onefold_status load_recipe(const struct opts *opts, struct out *out, int 
                         "%s --method: at least one input and OUT expected", out->verb);
     }
     planning->target = opts->arguments[count - 1];
-    status = recipe_text_make(opts, &text, &length, err);
-    if (status == ONEFOLD_OK) {
-        status = onefold_recipe_parse(text, length, LABEL, out_notice, out, &planning->recipe, err);
-        free(text);
+    return make_recipe(opts, out, count - 1, planning, err);
+}
+
+static onefold_status load_compared(const struct opts *opts, struct out *out,
+                                    struct planning *planning, onefold_error *err)
+{
+    if (opts->base != NULL) {
+        return opts->argument_count > 0
+                   ? make_recipe(opts, out, opts->argument_count, planning, err)
+                   : exit_set(err, ONEFOLD_E_ARGUMENT, "usage-arguments", NULL,
+                              "compare --base: at least one model expected");
     }
-    return status;
+    if (opts->lambda != NULL || opts->beta != NULL) {
+        return exit_set(err, ONEFOLD_E_ARGUMENT, "usage-option", NULL,
+                        "--%s goes with --base; in a recipe file it is a key",
+                        opts->lambda != NULL ? "lambda" : "beta");
+    }
+    if (opts->argument_count != 1) {
+        return exit_set(err, ONEFOLD_E_ARGUMENT, "usage-arguments", NULL,
+                        "compare: RECIPE, or --base MODEL and models expected");
+    }
+    return onefold_recipe_load(opts->arguments[0], out_notice, out, &planning->recipe, err);
 }
 
 onefold_status planning_make(const struct opts *opts, struct out *out, int need_target,
@@ -169,6 +200,24 @@ onefold_status planning_make(const struct opts *opts, struct out *out, int need_
     status = make_options(opts, out, &options, err);
     if (status == ONEFOLD_OK) {
         status = load_recipe(opts, out, need_target, ret_planning, err);
+    }
+    if (status == ONEFOLD_OK) {
+        status = onefold_plan_build(ret_planning->recipe, &options, &ret_planning->plan, err);
+    }
+    return status;
+}
+
+onefold_status planning_make_comparison(const struct opts *opts, struct out *out,
+                                        struct planning *ret_planning, onefold_error *err)
+{
+    onefold_plan_options options;
+    onefold_status status;
+
+    memset(ret_planning, 0, sizeof(*ret_planning));
+    status = make_options(opts, out, &options, err);
+    options.compare = 1;
+    if (status == ONEFOLD_OK) {
+        status = load_compared(opts, out, ret_planning, err);
     }
     if (status == ONEFOLD_OK) {
         status = onefold_plan_build(ret_planning->recipe, &options, &ret_planning->plan, err);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writes the recipe that `onefold merge --method ...` stands for. A merge without a file is a merge
- * with this text: the same checks, the same plan, and the text lies in the output as
- * mergekit_config.yml. Every word from the command line is quoted or checked before it goes in.
+ * Writes the recipe that `onefold merge --method ...` or `onefold compare --base ...` stands for. A
+ * merge without a file is a merge with this text: the same checks, the same plan, and the text lies
+ * in the output as mergekit_config.yml. Every word from the command line is quoted or checked
+ * before it goes in.
  */
 #include "exit.h"
 #include "verbs.h"
@@ -153,6 +154,14 @@ static onefold_status check_sets(const struct opts *opts, onefold_error *err)
     return ONEFOLD_OK;
 }
 
+/* Comparing needs a rule that has a base, takes any number of inputs, and steps by the average. */
+#define COMPARE_METHOD "fedavg"
+
+static const char *method_of(const struct opts *opts)
+{
+    return opts->method != NULL ? opts->method : COMPARE_METHOD;
+}
+
 /* Does the rule insist on a weight? Then one that was not given is 1 for every input. */
 static bool needs_weight(const char *method)
 {
@@ -187,7 +196,7 @@ static bool has_set(const struct opts *opts, const char *name)
 static void add_parameters(FILE *to, const struct opts *opts)
 {
     const bool standard_weight =
-        opts->weight == NULL && !has_set(opts, "weight") && needs_weight(opts->method);
+        opts->weight == NULL && !has_set(opts, "weight") && needs_weight(method_of(opts));
 
     if (!standard_weight && opts->lambda == NULL && opts->beta == NULL && opts->set.count == 0) {
         return;
@@ -234,6 +243,12 @@ static onefold_status check_options(const struct opts *opts, uint32_t input_coun
         status = check_list("samples", opts->samples, input_count, err);
     }
     if (status == ONEFOLD_OK) {
+        status = check_list("steps", opts->steps, input_count, err);
+    }
+    if (status == ONEFOLD_OK) {
+        status = check_list("lr-sum", opts->lr_sum, input_count, err);
+    }
+    if (status == ONEFOLD_OK) {
         status = check_sets(opts, err);
     }
     return status;
@@ -245,7 +260,7 @@ static onefold_status write_recipe(FILE *to, const struct opts *opts, uint32_t i
     onefold_status status;
 
     (void)fputs("merge_method: ", to);
-    status = add_quoted(to, opts->method, err);
+    status = add_quoted(to, method_of(opts), err);
     if (status == ONEFOLD_OK && opts->base != NULL) {
         (void)fputs("\nbase_model: ", to);
         status = add_model(to, opts->base, err);
@@ -256,6 +271,8 @@ static onefold_status write_recipe(FILE *to, const struct opts *opts, uint32_t i
         status = add_model(to, opts->arguments[i], err);
         (void)putc('\n', to);
         add_fact(to, "    ", "samples", opts->samples, i);
+        add_fact(to, "    ", "steps", opts->steps, i);
+        add_fact(to, "    ", "lr_sum", opts->lr_sum, i);
         if (opts->weight != NULL) {
             (void)fputs("    parameters:\n", to);
             add_fact(to, "      ", "weight", opts->weight, i);
@@ -264,6 +281,8 @@ static onefold_status write_recipe(FILE *to, const struct opts *opts, uint32_t i
     add_parameters(to, opts);
     if (opts->scale != 0) {
         (void)fprintf(to, "scale: %s\n", opts->scale == 1 ? "sum" : "mean");
+    } else if (opts->method == NULL && opts->lambda != NULL) {
+        (void)fputs("scale: sum\n", to); /* the lambda that compare prints is that of the sum */
     }
     if (opts->dtype.given) {
         (void)fprintf(to, "dtype: %s\n", torch_name(opts->dtype.value));
@@ -274,12 +293,11 @@ static onefold_status write_recipe(FILE *to, const struct opts *opts, uint32_t i
     return status;
 }
 
-onefold_status recipe_text_make(const struct opts *opts, char **ret_text, size_t *ret_length,
-                                onefold_error *err)
+onefold_status recipe_text_make(const struct opts *opts, uint32_t input_count, char **ret_text,
+                                size_t *ret_length, onefold_error *err)
 {
     char *text = NULL;
     size_t length = 0;
-    const uint32_t input_count = opts->argument_count - 1;
     FILE *to;
     onefold_status status = check_options(opts, input_count, err);
 

@@ -14,6 +14,7 @@ typedef onefold_status verb_fn(const struct opts *opts, struct out *out, onefold
 
 verb_fn cmd_merge;
 verb_fn cmd_plan;
+verb_fn cmd_compare;
 verb_fn cmd_inspect;
 verb_fn cmd_verify;
 verb_fn cmd_methods;
@@ -23,7 +24,13 @@ verb_fn cmd_bench;
 onefold_status bench_pipeline(const char *dir, const struct opts *opts, struct out *out,
                               onefold_error *err);
 
-/* ---- Shared by merge and plan (planning.c) ---- */
+/* compare: the tables for people (compare_text.c) and the value of "data" (compare_json.c). */
+void compare_print(FILE *to, const onefold_compare_result *result, bool verbose);
+void compare_json(FILE *to, const onefold_compare_result *result, const struct opts *opts);
+
+extern const char compare_schema[];
+
+/* ---- Shared by merge, plan and compare (planning.c) ---- */
 
 /* Recipe and plan made from a command line, and the target. */
 struct planning {
@@ -36,6 +43,9 @@ struct planning {
  * any case. */
 onefold_status planning_make(const struct opts *opts, struct out *out, int need_target,
                              struct planning *ret_planning, onefold_error *err);
+/* The same for compare: RECIPE, or with --base the inputs. */
+onefold_status planning_make_comparison(const struct opts *opts, struct out *out,
+                                        struct planning *ret_planning, onefold_error *err);
 void planning_finish(struct planning *planning);
 
 void planning_run_options(const struct opts *opts, struct out *out,
@@ -45,10 +55,10 @@ void planning_run_options(const struct opts *opts, struct out *out,
 onefold_status planning_print(const struct planning *planning, const struct opts *opts,
                               struct out *out, onefold_error *err);
 
-/* The recipe that the options and arguments of the form without a file stand for, as YAML. The
- * caller frees *ret_text. (recipe_text.c) */
-onefold_status recipe_text_make(const struct opts *opts, char **ret_text, size_t *ret_length,
-                                onefold_error *err);
+/* The recipe that the options and the first `input_count` arguments stand for, as YAML; without
+ * --method it is for comparing. The caller frees *ret_text. (recipe_text.c) */
+onefold_status recipe_text_make(const struct opts *opts, uint32_t input_count, char **ret_text,
+                                size_t *ret_length, onefold_error *err);
 
 /* Cap of the instruction set, from ONEFOLD_CPU; NULL = none. */
 const char *planning_cpu(void);
