@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { GIVEN_INPUTS_MAX = 4, GIVEN_PARAMS_MAX = 8 };
+enum { GIVEN_INPUTS_MAX = 256, GIVEN_PARAMS_MAX = 8 };
 
 struct given {
     struct of_params params;

@@ -34,6 +34,11 @@ static void test_real(void **state)
         .name = "rho", .kind = OF_PARAM_REAL, .min = 0.0, .max = OF_PARAM_UNBOUNDED};
     const struct of_param high = {
         .name = "top", .kind = OF_PARAM_REAL, .min = -OF_PARAM_UNBOUNDED, .max = 1.0};
+    const struct of_param open = {.name = "radius",
+                                  .kind = OF_PARAM_REAL,
+                                  .min = 0.0,
+                                  .min_excluded = true,
+                                  .max = OF_PARAM_UNBOUNDED};
     const struct of_param both = {.name = "density", .kind = OF_PARAM_REAL, .min = 0.0, .max = 1.0};
 
     (void)state;
@@ -45,6 +50,9 @@ static void test_real(void **state)
     expect(&any, OF_PARAM_NOT_GIVEN, "not finite");
     expect(&low, 0.0, NULL);
     expect(&low, -0.1, "at least 0");
+    expect(&open, 1e-30, NULL);
+    expect(&open, 0.0, "above 0");
+    expect(&open, -1.0, "above 0");
     expect(&high, 1.0, NULL);
     expect(&high, 1.5, "at most 1");
     expect(&both, 1.0, NULL);

@@ -12,7 +12,8 @@
 static void test_find(void **state)
 {
     (void)state;
-    assert_true(of_method_count() >= 4);
+    assert_true(of_method_count() >= 18);
+    assert_non_null(of_method_find("fednova"));
     for (uint64_t i = 0; i < of_method_count(); i++) {
         assert_ptr_equal(of_method_find(of_method_at(i)->name), of_method_at(i));
     }
@@ -31,6 +32,10 @@ static void test_descriptors_are_complete(void **state)
         assert_non_null(method->summary);
         assert_non_null(method->reference);
         assert_non_null(method->prepare);
+        assert_int_equal(method->blend != NULL, method->class == OF_CLASS_ELEMENT);
+        assert_int_equal(method->solve != NULL, method->gram != OF_GRAM_NONE);
+        assert_true(method->class != OF_CLASS_GRAM || method->gram != OF_GRAM_NONE);
+        assert_true(method->need == NULL || method->solve != NULL);
         assert_true(method->input_count_min >= 1);
         assert_true(method->input_count_min <= method->input_count_max);
         assert_true(method->frame == OF_FRAME_PLAIN || method->base == OF_BASE_REQUIRED);
@@ -40,6 +45,8 @@ static void test_descriptors_are_complete(void **state)
 
             assert_non_null(param->help);
             assert_true(param->min <= param->max);
+            assert_true(param->kind != OF_PARAM_WORD || param->words != NULL);
+            assert_true(!param->is_whole || !param->per_input);
             assert_true(isnan(param->standard) || !param->required);
             assert_true(!param->is_fact || param->per_input);
             assert_true(isnan(param->standard) ||
