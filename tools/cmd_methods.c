@@ -22,6 +22,8 @@ static void print_range(const onefold_param_info *param)
     }
     if (param->is_fact) {
         printf(", greater than 0"); /* as every fact */
+    } else if (param->min_excluded) {
+        printf(", greater than %g", param->min);
     } else if (isfinite(param->min) && isfinite(param->max)) {
         printf(", %g to %g", param->min, param->max);
     } else if (isfinite(param->min)) {
@@ -31,17 +33,28 @@ static void print_range(const onefold_param_info *param)
     }
 }
 
+static void print_words(const onefold_param_info *param)
+{
+    for (uint64_t i = 0; param->words != NULL && param->words[i] != NULL; i++) {
+        printf("%s%s", i == 0 ? ", " : " or ", param->words[i]);
+    }
+}
+
 static void print_param(const onefold_param_info *param)
 {
     const bool is_switch = strcmp(param->kind, "boolean") == 0;
 
     printf("  %s: %s", param->name, param->kind);
     print_range(param);
+    print_words(param);
     printf(", %s", param->is_fact     ? "a fact on each entry of models"
                    : param->per_input ? "per input"
+                   : param->is_whole  ? "one for the whole merge"
                                       : "per output tensor");
     if (param->required) {
         printf(", required");
+    } else if (param->has_standard && param->words != NULL) {
+        printf(", default %s", param->words[(int)param->standard]);
     } else if (param->has_standard && is_switch) {
         printf(", default %s", param->standard != 0.0 ? "true" : "false");
     } else if (param->has_standard) {
@@ -64,7 +77,7 @@ static void print_page(uint64_t index, const onefold_method_info *info)
     printf("passes     %u\n", info->passes);
     if (info->takes_lambda) {
         printf("lambda     yes, in the %s form unless the recipe's scale says otherwise\n",
-               info->scale);
+               info->lambda_scale);
     }
     if (info->reference != NULL && info->reference[0] != '\0') {
         printf("reference  %s\n", info->reference);
@@ -87,6 +100,16 @@ static void json_number(FILE *to, const char *key, double value, int given)
         (void)fprintf(to, ",\"%s\":%.17g", key, value);
     } else {
         (void)fprintf(to, ",\"%s\":null", key);
+    }
+}
+
+static void json_words(FILE *to, const char *const *words)
+{
+    for (uint64_t i = 0; words != NULL && words[i] != NULL; i++) {
+        (void)fprintf(to, "%s\"%s\"", i == 0 ? ",\"words\":[" : ",", words[i]);
+    }
+    if (words != NULL) {
+        (void)putc(']', to);
     }
 }
 
@@ -114,6 +137,9 @@ static void json_method(FILE *to, uint64_t index, const onefold_method_info *inf
         json_number(to, "default", param.standard, param.has_standard);
         json_number(to, "min", param.min, 1);
         json_number(to, "max", param.max, 1);
+        (void)fprintf(to, ",\"whole\":%s,\"min_excluded\":%s", param.is_whole ? "true" : "false",
+                      param.min_excluded ? "true" : "false");
+        json_words(to, param.words);
         (void)putc(',', to);
         out_json_member(to, "help", param.help);
         (void)putc('}', to);

@@ -43,23 +43,27 @@ typedef struct onefold_param_info {
     int required;
     int is_fact; /* stands on the entry of `models`, not under `parameters` */
     int has_standard;
-    double standard; /* default */
+    double standard; /* default; of a word its place in `words` */
     double min;
     double max;
     const char *help;
+    int is_whole;             /* one value for the whole merge: no gradient, no filter */
+    int min_excluded;         /* the value is greater than min */
+    const char *const *words; /* of a word: NULL-terminated; else NULL */
 } onefold_param_info;
 
 typedef struct onefold_method_info {
     const char *name;
     const char *summary;
     const char *reference; /* where the rule is defined, e.g. an arXiv id */
-    const char *scale;     /* "sum", "mean", "own" */
+    const char *scale;     /* of the rule's own result: "sum", "mean", "own" */
     const char *base;      /* "required", "donor", "none" */
-    uint32_t passes;       /* reads of the inputs */
+    uint32_t passes;       /* reads of the inputs, without saved statistics */
     uint32_t input_count_min;
     uint32_t input_count_max;
     uint32_t param_count;
-    int takes_lambda; /* lambda, or beta, multiplies the result of the rule */
+    int takes_lambda;         /* lambda, or beta, multiplies the result of the rule */
+    const char *lambda_scale; /* form of lambda where the recipe's `scale` is silent */
 } onefold_method_info;
 
 uint64_t onefold_method_count(void);

@@ -276,11 +276,12 @@ int onefold_method_at(uint64_t index, onefold_method_info *ret_info)
     ret_info->reference = method->reference;
     ret_info->scale = scale_names[method->scale];
     ret_info->base = base_names[method->base];
-    ret_info->passes = 1; /* copies and linear rules scan nothing */
+    ret_info->passes = method->gram == OF_GRAM_NONE ? 1 : 2;
     ret_info->input_count_min = method->input_count_min;
     ret_info->input_count_max = method->input_count_max;
     ret_info->param_count = method->param_count;
     ret_info->takes_lambda = method->takes_lambda ? 1 : 0;
+    ret_info->lambda_scale = method->is_federated ? "mean" : scale_names[method->scale];
     return 1;
 }
 
@@ -308,6 +309,9 @@ int onefold_method_param_at(uint64_t method_index, uint64_t index, onefold_param
     ret_info->min = param->min;
     ret_info->max = param->max;
     ret_info->help = param->help;
+    ret_info->is_whole = param->is_whole ? 1 : 0;
+    ret_info->min_excluded = param->min_excluded ? 1 : 0;
+    ret_info->words = param->words;
     return 1;
 }
 
