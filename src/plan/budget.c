@@ -209,7 +209,7 @@ static void add_fixed(struct budget *budget, uint64_t memory_bytes)
     add_line(budget, "writer", 1, WRITER_BYTES, "manifest, lists, leaves");
     add_line(budget, "ring", 1, RING_BYTES, "queues of the I/O backend");
     if (statistics_bytes(plan) > 0) {
-        add_line(budget, "statistics", 1, statistics_bytes(plan),
+        add_line(budget, "sums", 1, statistics_bytes(plan),
                  "sums over all tensors, and what is solved from them");
     }
     add_line(budget, "reserve", 1, OF_MEMORY_RESERVE, "page tables, late messages");

@@ -449,10 +449,10 @@ static void add_statistics(struct page *page)
     }
     if (plan->stats != NULL) {
         of_text_print(&page->text,
-                      "statistics saved inner products of these %u inputs over %u tensors\n",
+                      "survey    saved inner products of these %u inputs over %u tensors\n",
                       plan->input_count, count);
     } else if (survey->need != OF_GRAM_NONE) {
-        of_text_print(&page->text, "statistics %s of %u task vectors over %u tensors%s\n",
+        of_text_print(&page->text, "survey    %s of %u task vectors over %u tensors%s\n",
                       survey->need == OF_GRAM_NORMS ? "norms" : "inner products", plan->input_count,
                       count, survey->elementwise ? ", agreement of signs, zeros, tails" : "");
     }

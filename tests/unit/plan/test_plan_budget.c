@@ -247,7 +247,7 @@ static void check_together(const struct of_plan *plan)
     if (plan->survey.need != OF_GRAM_NONE) {
         assert_int_equal(line(plan, "survey"), how->slot_count * how->survey_bytes);
         assert_true(how->survey_bytes >= plan->survey.sum_count * sizeof(double));
-        assert_int_equal(line(plan, "statistics"), how->statistics_bytes);
+        assert_int_equal(line(plan, "sums"), how->statistics_bytes);
     }
 }
 

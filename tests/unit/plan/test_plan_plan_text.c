@@ -162,11 +162,11 @@ static void statistics_and_passes_are_said(void **state)
     print_of("merge_method: cclip\nparameters: {radius: 2, lambda: 0.6}\n", false, OF_PLAN_TEXT,
              &output);
     assert_has(&output, "row 0: coefficients follow from the statistics; lambda 0.3, beta 0.6");
-    assert_has(&output, "statistics norms of 2 task vectors over 4 tensors\n");
+    assert_has(&output, "survey    norms of 2 task vectors over 4 tensors\n");
     assert_has(&output, "work      2 passes, reads ");
 
     print_of("merge_method: geometric_median\n", false, OF_PLAN_TEXT, &output);
-    assert_has(&output, "statistics inner products of 2 task vectors over 4 tensors\n");
+    assert_has(&output, "survey    inner products of 2 task vectors over 4 tensors\n");
     assert_has(&output, "2 of 2 inputs of a tile at a time: they are needed together");
 
     print_of("merge_method: fedexp\n", false, OF_PLAN_TEXT, &output);
@@ -177,7 +177,7 @@ static void statistics_and_passes_are_said(void **state)
     assert_has(&output, "work      1 pass, reads ");
 
     print_of("merge_method: ties\n", true, OF_PLAN_TEXT, &output);
-    assert_has(&output, "statistics inner products of 2 task vectors over 4 tensors, agreement of "
+    assert_has(&output, "survey    inner products of 2 task vectors over 4 tensors, agreement of "
                         "signs, zeros, tails\n");
     assert_null(strstr(output.text, "output    "));
 }
