@@ -211,8 +211,8 @@ static void put_element_tiles(FILE *to, const struct page *page)
             (void)snprintf(text, sizeof(text), "says nothing for fewer than 4 models");
         }
         put_tile(to,
-                 &(struct tile){"Tail", html_num(model->tail), 1, fmax(inputs - 1, 2), model->tail,
-                                model->tail_gaussian},
+                 &(struct tile){"Tail", html_num(model->tail), 1, fmax(inputs - 1, 2),
+                                inputs < 4 ? (double)NAN : model->tail, model->tail_gaussian},
                  text);
     }
     put_tile(
@@ -307,8 +307,8 @@ static void put_layers(FILE *to, const struct page *page)
                 to);
     html_layer_panels(to, page->result);
     html_norms_table(to, page->result);
-    (void)fputs("<h3>All models together</h3>\n", to);
     if (page->several) {
+        (void)fputs("<h3>All models together</h3>\n", to);
         html_layer_charts(to, page->result);
     }
     html_groups_table(to, page->result, ONEFOLD_GROUP_LAYER);

@@ -78,7 +78,7 @@ static void layers_init(struct layers *layers, const onefold_compare_result *res
     layers->point_count =
         layers->count < HTML_POINTS_MAX ? (uint32_t)layers->count : HTML_POINTS_MAX;
     for (uint64_t i = 0; i < group_count; i++) {
-        if (html_stack_length(groups[i].name) > 0) {
+        if (layers->count > 0 && html_stack_length(groups[i].name) > 0) {
             struct point *point = &layers->points[index * layers->point_count / layers->count];
 
             if (point->first == NULL) {
@@ -98,7 +98,8 @@ static double point_value(const struct point *point, quantity_fn *quantity, uint
     double sum = 0;
     uint32_t count = 0;
 
-    for (const onefold_compare_group *group = point->first; group <= point->last; group++) {
+    for (const onefold_compare_group *group = point->first; group != NULL && group <= point->last;
+         group++) {
         const double value = quantity(group, input);
 
         if (html_stack_length(group->name) > 0 && isfinite(value)) {
@@ -167,22 +168,21 @@ static void put_layer_numbers(FILE *to, const struct plot *plot, const struct la
     for (uint32_t i = 0; i <= end; i++) {
         const struct point *point = &layers->points[i];
         const bool last = i == end || layers->points[i + 1].starts;
-        const bool outer = i == 0 || i == end;
+        const bool wanted = i == 0 || i == end || (starts <= 4 && (point->starts || last));
+        const onefold_compare_group *group = last && !point->starts ? point->last : point->first;
+        const double x = plot_x(plot, i);
 
-        /* A label is some 24 pixels wide; the last one must find its place. */
-        if ((outer || (starts <= 4 && (point->starts || last))) &&
-            (i == end || (plot_x(plot, i) > free_from && plot_x(plot, i) < plot->right - 28)) &&
-            !(i == end && i > 0 && plot_x(plot, i) <= free_from)) {
-            (void)fprintf(
-                to, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">%s</text>", plot_x(plot, i),
-                plot->bottom + 16,
-                end == 0   ? "middle"
-                : i == 0   ? "start"
-                : i == end ? "end"
-                           : "middle",
-                html_layer_number(last && !point->starts ? point->last->name : point->first->name));
-            free_from = plot_x(plot, i) + 28;
+        /* A label is some 24 pixels wide, and the last one must find its place. */
+        if (!wanted || group == NULL || x <= free_from || (i != end && x > plot->right - 28)) {
+            continue;
         }
+        (void)fprintf(to, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">%s</text>", x,
+                      plot->bottom + 16,
+                      i == 0 && end > 0   ? "start"
+                      : i == end && i > 0 ? "end"
+                                          : "middle",
+                      html_layer_number(group->name));
+        free_from = x + 28;
     }
 }
 
@@ -221,7 +221,7 @@ struct range {
 static void range_of(struct range *range, const onefold_compare_result *result,
                      const struct layers *layers)
 {
-    *range = (struct range){.smallest_peak = INFINITY, .smallest = INFINITY};
+    *range = (struct range){.smallest_peak = (double)INFINITY, .smallest = (double)INFINITY};
     for (uint32_t i = 0; i < layers->point_count; i++) {
         range->low[i] = (double)NAN;
         range->high[i] = (double)NAN;

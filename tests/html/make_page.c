@@ -162,7 +162,7 @@ static void finish_group(struct made *made, onefold_compare_group *group)
     double *cosine = take((uint64_t)inputs * inputs, sizeof(double));
     double *recall = take(inputs, sizeof(double));
     double *interference = take(inputs, sizeof(double));
-    double total = 0, energy = 0, pairs = 0, low = INFINITY, high = 0;
+    double total = 0, energy = 0, pairs = 0, low = (double)INFINITY, high = 0;
 
     for (uint32_t t = 0; t < inputs; t++) {
         made->norms[t] = sqrt(made->gram[t * inputs + t]);
@@ -309,8 +309,9 @@ static void make_words(const struct made *made, onefold_compare_result *result)
 
 int main(int argc, char **argv)
 {
-    onefold_compare_result result = {0};
-    struct made made = {0};
+    /* Static: what they hold lives as long as the program. */
+    static onefold_compare_result result;
+    static struct made made;
     int code;
 
     if (argc != 5) {
