@@ -5,56 +5,48 @@
 #include <math.h>
 #include <string.h>
 
-/* clang-format off: one line for each member */
-#define NUMBER(name) "\"" name "\":{\"type\":[\"number\",\"null\"]},"
-#define NUMBERS(name) \
-    "\"" name "\":{\"type\":\"array\",\"items\":{\"type\":[\"number\",\"null\"]}},"
+/* One line for each member. */
+/* clang-format off */
+#define NUMBER(name)      "\"" name "\":{\"type\":[\"number\",\"null\"]},"
+#define NUMBERS(name)     "\"" name "\":{\"type\":\"array\",\"items\":{\"type\":[\"number\",\"null\"]}},"
 #define COUNTS(name)      "\"" name "\":{\"type\":\"array\",\"items\":{\"type\":\"integer\"}},"
 #define MATRIX(name)      "\"" name "\":{\"type\":\"array\",\"items\":{\"type\":\"array\"}},"
-#define TYPED(name, type) "\"" name "\":{\"type\":\"" type "\"}"
-#define OBJECTS(name) \
-    "\"" name "\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{"
-#define END "}}},"
+#define TYPED(name, type) "\"" name "\":{\"type\":\"" type "\"},"
+#define OBJECTS(name)     "\"" name "\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{"
 
-const char
-    compare_schema[] =
-        "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"type\":\"object\","
-        "\"required\":[\"base\",\"inputs\",\"lambda\",\"beta\",\"groups\",\"steps\",\"findings\"],"
-        "\"properties\":{" TYPED(
-            "base", "string") ","
-                              "\"inputs\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}}"
-                              "," TYPED("lambda", "number") "," TYPED("beta", "number") "," OBJECTS("groups") "\"kind\":{\"enum\":[\"model\",\"layer\",\"kind\"]}," TYPED(
-                                  "name",
-                                  "string") "," TYPED("tensors",
-                                                      "integer") "," TYPED("elements",
-                                                                           "integer") "," NUMBERS("norms")
-                                  MATRIX("gram") MATRIX("cosine") NUMBER("norm_ratio") NUMBER(
-                                      "mean_cosine") NUMBER("diversity") NUMBER("drift_variance")
-                                      NUMBERS("recall") NUMBERS("interference") COUNTS(
-                                          "agreement") NUMBERS("agreement_null") NUMBER("agreement_"
-                                                                                        "mean")
-                                          NUMBER("agreement_null_mean") COUNTS("zeros") NUMBER(
-                                              "overlap") NUMBER("tail") NUMBER("tail_gaussian")
-                                              COUNTS("nan") "\"inf\":{\"type\":\"array\"}" END OBJECTS(
-                                                  "steps") TYPED("source",
-                                                                 "string") "," NUMBER("lambda")
-                                                  NUMBER(
-                                                      "beta") "\"lambdas\":{\"type\":[\"array\","
-                                                              "\"null\"]}" END
-                                                                  OBJECTS(
-                                                                      "findings") "\"level\":{"
-                                                                                  "\"enum\":["
-                                                                                  "\"note\","
-                                                                                  "\"warning\","
-                                                                                  "\"error\"]}"
-                                                                                  "," TYPED("id",
-                                                                                            "strin"
-                                                                                            "g") "," TYPED("text",
-                                                                                                           "string")
-                                                                                      END
+const char compare_schema[] =
+    "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"type\":\"object\","
+    "\"required\":[\"base\",\"inputs\",\"lambda\",\"beta\",\"groups\",\"steps\",\"findings\"],"
+    "\"properties\":{"
+    TYPED("base", "string")
+    "\"inputs\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
+    TYPED("lambda", "number")
+    TYPED("beta", "number")
+    OBJECTS("groups")
+        TYPED("name", "string")
+        TYPED("tensors", "integer")
+        TYPED("elements", "integer")
+        NUMBERS("norms") MATRIX("gram") MATRIX("cosine")
+        NUMBER("norm_ratio") NUMBER("mean_cosine") NUMBER("diversity") NUMBER("drift_variance")
+        NUMBERS("recall") NUMBERS("interference")
+        COUNTS("agreement") NUMBERS("agreement_null")
+        NUMBER("agreement_mean") NUMBER("agreement_null_mean")
+        COUNTS("zeros") NUMBER("overlap") NUMBER("tail") NUMBER("tail_gaussian")
+        COUNTS("nan") COUNTS("inf")
+        "\"kind\":{\"enum\":[\"model\",\"layer\",\"kind\"]}}}},"
+    OBJECTS("steps")
+        NUMBER("lambda") NUMBER("beta")
+        "\"lambdas\":{\"type\":[\"array\",\"null\"]},"
+        "\"source\":{\"type\":\"string\"}}}},"
+    OBJECTS("findings")
+        TYPED("id", "string")
+        TYPED("text", "string")
+        "\"level\":{\"enum\":[\"note\",\"warning\",\"error\"]}}}},"
     "\"saved\":{\"type\":[\"string\",\"null\"]},"
-    "\"html\":{\"type\":[\"string\",\"null\"]}," TYPED("bytes_read", "integer") "," TYPED(
-        "seconds", "number") "," TYPED("peak_memory", "integer") "}}";
+    "\"html\":{\"type\":[\"string\",\"null\"]},"
+    TYPED("bytes_read", "integer")
+    TYPED("seconds", "number")
+    "\"peak_memory\":{\"type\":\"integer\"}}}";
 /* clang-format on */
 
 static void number(FILE *to, double value)

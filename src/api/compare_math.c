@@ -75,10 +75,11 @@ static void fill_gram(const struct of_compare_sums *from, const struct of_survey
     }
 }
 
-/* Rounding may lift a cosine past 1. */
+/* One root of the product, so that copies have exactly 1: squares of f32 values, and products of
+ * those, stay far inside a double. Rounding may still lift a cosine past 1. */
 static double cosine_of(double product, double one, double two)
 {
-    const double cosine = product / (one * two);
+    const double cosine = product / sqrt(one * two);
 
     if (!(one > 0.0) || !(two > 0.0)) {
         return NO_NUMBER;
@@ -86,17 +87,16 @@ static double cosine_of(double product, double one, double two)
     return cosine > 1.0 ? 1.0 : cosine < -1.0 ? -1.0 : cosine;
 }
 
-static void fill_cosines(const double *gram, const double *norms, uint32_t count, double *cosine,
-                         double *ret_mean)
+static void fill_cosines(const double *gram, uint32_t count, double *cosine, double *ret_mean)
 {
     double sum = 0.0;
     uint64_t pairs = 0;
 
     for (uint32_t s = 0; s < count; s++) {
         for (uint32_t t = s; t < count; t++) {
-            const double value = s == t && norms[s] > 0.0
-                                     ? 1.0
-                                     : cosine_of(gram[(uint64_t)s * count + t], norms[s], norms[t]);
+            const double value =
+                cosine_of(gram[(uint64_t)s * count + t], gram[(uint64_t)s * count + s],
+                          gram[(uint64_t)t * count + t]);
 
             cosine[(uint64_t)s * count + t] = value;
             cosine[(uint64_t)t * count + s] = value;
@@ -206,7 +206,7 @@ bool of_compare_fill(const struct of_compare_sums *from, const struct of_survey_
     for (uint32_t t = 0; t < count; t++) {
         norms[t] = sqrt(gram[(uint64_t)t * count + t]);
     }
-    fill_cosines(gram, norms, count, gram + square, &ret_group->mean_cosine);
+    fill_cosines(gram, count, gram + square, &ret_group->mean_cosine);
     whole = fill_lengths(ret_group, count, numbers + 3 * (uint64_t)count);
     fill_recall(ret_group, count, lambda, whole, numbers + 3 * (uint64_t)count, numbers + count,
                 numbers + 2 * (uint64_t)count);
