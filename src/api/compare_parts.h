@@ -2,7 +2,7 @@
 /*
  * What the files behind <onefold/compare.h> share: groups of tensors that add up what the survey
  * hands over step by step (compare_groups.c), statistics from those sums (compare_math.c), and what
- * they say in words (compare_words.c). compare.c puts them together.
+ * they say in words (compare_words.c). api_compare.c puts them together.
  */
 #ifndef OF_API_COMPARE_PARTS_H
 #define OF_API_COMPARE_PARTS_H
