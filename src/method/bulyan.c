@@ -76,6 +76,20 @@ struct pass {
     float median[OF_BLOCK_CHUNK];
 };
 
+static void halve(float *restrict middle, const float *restrict a, const float *restrict b)
+{
+    for (size_t i = 0; i < STRIP_ELEMS; i++) {
+        middle[i] = 0.5F * (a[i] + b[i]);
+    }
+}
+
+static void measure(float *restrict distance, const float *restrict d, const float *restrict median)
+{
+    for (size_t i = 0; i < STRIP_ELEMS; i++) {
+        distance[i] = fabsf(d[i] - median[i]);
+    }
+}
+
 static void find_medians(struct pass *pass)
 {
     const uint32_t count = pass->block->count;
@@ -86,10 +100,12 @@ static void find_medians(struct pass *pass)
         memcpy(pass->work[t], pass->block->d[t] + pass->first, pass->elems * sizeof(float));
     }
     of_network_order(pass->block->kern, pass->work, count, low, high, pass->elems);
-    for (size_t i = 0; i < pass->elems; i++) {
-        const float a = pass->work[low][i];
-
-        pass->median[i] = low == high ? a : 0.5F * (a + pass->work[high][i]);
+    if (low == high) {
+        memcpy(pass->median, pass->work[low], pass->elems * sizeof(float));
+        return;
+    }
+    for (size_t at = 0; at < pass->elems; at += STRIP_ELEMS) {
+        halve(pass->median + at, pass->work[low] + at, pass->work[high] + at);
     }
 }
 
@@ -101,9 +117,7 @@ static void find_limits(struct pass *pass)
         const float *d = pass->block->d[t] + pass->first;
 
         for (size_t at = 0; at < pass->elems; at += STRIP_ELEMS) {
-            for (size_t i = at; i < at + STRIP_ELEMS; i++) {
-                pass->work[t][i] = fabsf(d[i] - pass->median[i]);
-            }
+            measure(pass->work[t] + at, d + at, pass->median + at);
         }
     }
     of_network_order(pass->block->kern, pass->work, count, pass->kept - 1, pass->kept - 1,
@@ -111,7 +125,8 @@ static void find_limits(struct pass *pass)
 }
 
 /* Everything nearer than the last that is kept, and of what is as far as it the first ones that
- * there is room for. One strip at a time, so that loops have a known length. */
+ * there is room for. One strip at a time, so that loops have a known length; nothing branches, and
+ * what is not taken adds +0, which changes no sum that began with +0. */
 static void average_strip(const struct pass *pass, size_t at)
 {
     const float *median = pass->median + at;
@@ -135,12 +150,14 @@ static void average_strip(const struct pass *pass, size_t at)
 
         for (size_t i = 0; i < STRIP_ELEMS; i++) {
             const float distance = fabsf(d[i] - median[i]);
-            const int32_t on_limit = (distance == limit[i] ? 1 : 0) & (room[i] > 0 ? 1 : 0);
-            const int32_t take = on_limit | (distance < limit[i] ? 1 : 0);
-            const float next = sum[i] + d[i];
+            const int32_t equal = distance == limit[i] ? 1 : 0;
+            const int32_t has_room = room[i] > 0 ? 1 : 0;
+            const int32_t nearer = distance < limit[i] ? 1 : 0;
+            const int32_t take = nearer | (equal & has_room);
+            const float term = take != 0 ? d[i] : 0.0F;
 
-            room[i] -= on_limit;
-            sum[i] = take != 0 ? next : sum[i];
+            room[i] -= equal & has_room;
+            sum[i] = sum[i] + term;
         }
     }
     for (size_t i = 0; i < STRIP_ELEMS; i++) {

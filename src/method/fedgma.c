@@ -10,6 +10,7 @@
 #include "method/shares.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { PARAM_SAMPLES, PARAM_WEIGHT, PARAM_RHO, PARAM_VOTERS };
 enum { VOTERS_ALL, VOTERS_NONZERO };
@@ -66,103 +67,120 @@ static void caution(const struct of_params *given, struct of_report *report)
     }
 }
 
-static bool is_equal(const struct of_block *block)
+/* ---- One chunk ---- */
+
+/* Votes are whole numbers: 1 each, or with shares parts of VOTE_TOTAL. So their sums are exact, and
+ * neither rounding nor the order of inputs decides a tie. */
+struct votes {
+    bool has_shares;
+    int32_t share[OF_NETWORK_WIRES_MAX];
+    int32_t total;
+    float sum[OF_BLOCK_CHUNK];
+    int32_t vote[OF_BLOCK_CHUNK];  /* for less against */
+    int32_t voter[OF_BLOCK_CHUNK]; /* who counts among the voters */
+    int32_t least[OF_BLOCK_CHUNK]; /* votes that count in full */
+};
+#define VOTE_TOTAL 0x1p30 /* and half a unit for each input still fits 32 bits */
+
+static void give_votes(const struct of_block *block, struct votes *votes)
 {
+    double total = 0.0;
+
+    votes->has_shares = false;
+    votes->total = 0;
     for (uint32_t t = 0; t < block->count; t++) {
-        if (block->coefs[t] != 1.0F) {
-            return false;
-        }
+        votes->has_shares = votes->has_shares || block->coefs[t] != 1.0F;
+        total += (double)block->coefs[t];
     }
-    return true;
+    for (uint32_t t = 0; t < block->count; t++) {
+        votes->share[t] =
+            votes->has_shares ? (int32_t)(VOTE_TOTAL * ((double)block->coefs[t] / total) + 0.5) : 1;
+        votes->total += votes->share[t];
+    }
 }
 
-/* ---- One vote each ---- */
-
-static void count_votes(const struct of_block *block, float *restrict sum, int32_t *restrict vote,
-                        int32_t *restrict zero)
+static void add_input(struct votes *restrict votes, const float *restrict d, float coef,
+                      int32_t share)
 {
-    for (uint32_t t = 0; t < block->count; t++) {
-        const float *restrict d = block->d[t];
+    for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
+        votes->sum[i] = votes->sum[i] + (coef * d[i]);
+    }
+    for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
+        /* Masks of ones and zeros: a branch for each sign would cost ten times as much. */
+        const int32_t above = d[i] > 0.0F ? -1 : 0;
+        const int32_t below = d[i] < 0.0F ? -1 : 0;
 
-        for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
-            sum[i] = sum[i] + d[i];
-            vote[i] += (d[i] > 0.0F ? 1 : 0) - (d[i] < 0.0F ? 1 : 0);
-            zero[i] += d[i] == 0.0F ? 1 : 0;
-        }
+        votes->vote[i] += (share & above) - (share & below);
+        votes->voter[i] += share & (above | below);
     }
 }
 
-static void mask_votes(const struct of_block *block, const float *restrict sum,
-                       const int32_t *restrict vote, const int32_t *restrict zero)
+static int32_t least_votes(const struct votes *votes, double rho, int32_t voter)
+{
+    const double slack = votes->has_shares ? SLACK_SHARES * voter : SLACK;
+    const double least = ceil(rho * voter - slack);
+
+    /* No vote has more than all voters: one more says "never". */
+    return least > voter ? voter + 1 : (int32_t)least;
+}
+
+static void find_least(const struct of_block *block, struct votes *votes)
 {
     const double rho = block->params->global[PARAM_RHO];
     const bool nonzero = block->params->global[PARAM_VOTERS] == VOTERS_NONZERO;
-    int32_t least[OF_NETWORK_WIRES_MAX + 1]; /* votes that count in full, by number of voters */
-    float *restrict v = block->v;
+    int32_t table[OF_NETWORK_WIRES_MAX + 1];
 
-    for (uint32_t z = 0; z <= block->count; z++) {
-        const double votes = ceil(rho * z - SLACK);
-
-        /* No vote has more than all voters: one more says "never". */
-        least[z] = votes > z ? (int32_t)z + 1 : (int32_t)votes;
+    for (int32_t z = 0; nonzero && !votes->has_shares && z <= votes->total; z++) {
+        table[z] = least_votes(votes, rho, z);
     }
-    for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
-        const int32_t voter_count = (int32_t)block->count - (nonzero ? zero[i] : 0);
-        const int32_t size = vote[i] < 0 ? -vote[i] : vote[i];
-        const float agreement = voter_count > 0 ? (float)size / (float)voter_count : 0.0F;
-
-        v[i] = size >= least[voter_count] ? sum[i] : agreement * sum[i];
+    for (size_t i = 0; i < OF_BLOCK_CHUNK && nonzero; i++) {
+        votes->least[i] =
+            votes->has_shares ? least_votes(votes, rho, votes->voter[i]) : table[votes->voter[i]];
     }
-}
-
-static void blend_equal(const struct of_block *block)
-{
-    float sum[OF_BLOCK_CHUNK] = {0.0F};
-    int32_t vote[OF_BLOCK_CHUNK] = {0};
-    int32_t zero[OF_BLOCK_CHUNK] = {0};
-
-    count_votes(block, sum, vote, zero);
-    mask_votes(block, sum, vote, zero);
-}
-
-/* ---- Votes that weigh ---- */
-
-/* Shares are f32, so that sums of them in double are exact for all practical purposes: the order of
- * the inputs does not decide a tie. */
-static void blend_weighted(const struct of_block *block)
-{
-    const double rho = block->params->global[PARAM_RHO];
-    const bool nonzero = block->params->global[PARAM_VOTERS] == VOTERS_NONZERO;
-    float sum[OF_BLOCK_CHUNK] = {0.0F};
-    double vote[OF_BLOCK_CHUNK] = {0.0};
-    double voter[OF_BLOCK_CHUNK] = {0.0};
-
-    for (uint32_t t = 0; t < block->count; t++) {
-        const float *restrict d = block->d[t];
-        const float coef = block->coefs[t];
-        const double share = (double)coef;
+    if (!nonzero) {
+        const int32_t least = least_votes(votes, rho, votes->total);
 
         for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
-            sum[i] = sum[i] + (coef * d[i]);
-            vote[i] += d[i] > 0.0F ? share : d[i] < 0.0F ? -share : 0.0;
-            voter[i] += nonzero && d[i] == 0.0F ? 0.0 : share;
+            votes->voter[i] = votes->total;
+            votes->least[i] = least;
         }
     }
-    for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
-        const double size = fabs(vote[i]);
-        const float agreement = voter[i] > 0.0 ? (float)size / (float)voter[i] : 0.0F;
+}
 
-        block->v[i] = size >= (rho - SLACK_SHARES) * voter[i] ? sum[i] : agreement * sum[i];
+/* Nothing branches: a coordinate that counts in full is multiplied by 1, which changes no bit. */
+static void mask(struct votes *restrict votes, float *restrict v)
+{
+    for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
+        const int32_t vote = votes->vote[i];
+        const int32_t voter = votes->voter[i];
+
+        votes->vote[i] = vote < 0 ? -vote : vote;
+        votes->voter[i] = voter > 0 ? voter : 1; /* no voter, no vote: 0 of 1 */
+    }
+    for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
+        v[i] = (float)votes->vote[i] / (float)votes->voter[i];
+    }
+    for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
+        v[i] = votes->vote[i] >= votes->least[i] ? 1.0F : v[i];
+    }
+    for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
+        v[i] = v[i] * votes->sum[i];
     }
 }
 
 static void blend(const struct of_block *block)
 {
-    if (is_equal(block)) {
-        blend_equal(block);
-    } else {
-        blend_weighted(block);
+    struct votes votes;
+
+    give_votes(block, &votes);
+    memset(votes.sum, 0, sizeof(votes.sum));
+    memset(votes.vote, 0, sizeof(votes.vote));
+    memset(votes.voter, 0, sizeof(votes.voter));
+    for (uint32_t t = 0; t < block->count; t++) {
+        add_input(&votes, block->d[t], block->coefs[t], votes.share[t]);
     }
+    find_least(block, &votes);
+    mask(&votes, block->v);
 }
 
 const struct of_method of_method_fedgma = {

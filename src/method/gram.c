@@ -132,7 +132,7 @@ static void say_pairs(const struct of_solve *solve, uint32_t say)
             alike[0] + 1, alike[1] + 1, COSINE_ALIKE, (unsigned long long)alike_count);
     }
     if ((say & OF_GRAM_SAY_ORTHOGONAL) != 0 && pair_count > 0 &&
-        sum / (double)pair_count < COSINE_SMALL) {
+        fabs(sum) < COSINE_SMALL * (double)pair_count) {
         of_report_warning(solve->report, "method-orthogonal", NULL,
                           "the task vectors are close to orthogonal (mean cosine %.3f): their "
                           "distances say little more than their lengths, so that a rule made for "

@@ -53,6 +53,13 @@ static void caution(const struct of_params *given, struct of_report *report)
     }
 }
 
+static void halve(float *restrict v, const float *restrict a, const float *restrict b)
+{
+    for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
+        v[i] = 0.5F * (a[i] + b[i]);
+    }
+}
+
 static void blend(const struct of_block *block)
 {
     const uint32_t high = block->count / 2;
@@ -60,17 +67,12 @@ static void blend(const struct of_block *block)
     const double mode = block->params->global[PARAM_MODE];
     const uint32_t first = mode == MODE_UPPER ? high : low;
     const uint32_t last = mode == MODE_LOWER ? low : high;
-    const float *a = block->d[first];
-    const float *b = block->d[last];
-    float *restrict v = block->v;
 
     of_network_order(block->kern, block->d, block->count, first, last, OF_BLOCK_CHUNK);
     if (first == last) {
-        memcpy(v, a, OF_BLOCK_CHUNK * sizeof(v[0]));
-        return;
-    }
-    for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
-        v[i] = 0.5F * (a[i] + b[i]);
+        memcpy(block->v, block->d[first], OF_BLOCK_CHUNK * sizeof(block->v[0]));
+    } else {
+        halve(block->v, block->d[first], block->d[last]);
     }
 }
 

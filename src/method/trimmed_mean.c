@@ -8,6 +8,8 @@
 #include "method/rows.h"
 #include "method/shares.h"
 
+#include <string.h>
+
 enum { PARAM_TRIM };
 
 static const struct of_param params[] = {
@@ -36,27 +38,25 @@ static onefold_status prepare(const struct of_params *given, struct of_linear *r
     return ONEFOLD_OK;
 }
 
+static void add(float *restrict v, const float *restrict d)
+{
+    for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
+        v[i] = v[i] + d[i];
+    }
+}
+
 static void blend(const struct of_block *block)
 {
     const uint32_t trim = (uint32_t)block->params->global[PARAM_TRIM];
     const uint32_t last = block->count - 1 - trim;
     const float kept = (float)(block->count - 2 * trim);
-    float *restrict v = block->v;
 
     of_network_order(block->kern, block->d, block->count, trim, last, OF_BLOCK_CHUNK);
-    for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
-        v[i] = 0.0F;
-    }
+    memset(block->v, 0, OF_BLOCK_CHUNK * sizeof(block->v[0]));
     for (uint32_t t = trim; t <= last; t++) {
-        const float *restrict d = block->d[t];
-
-        for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
-            v[i] = v[i] + d[i];
-        }
+        add(block->v, block->d[t]);
     }
-    for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
-        v[i] = v[i] / kept;
-    }
+    block->kern->divide(block->v, kept, OF_BLOCK_CHUNK);
 }
 
 const struct of_method of_method_trimmed_mean = {
