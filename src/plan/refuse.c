@@ -364,7 +364,7 @@ static void check_setting(struct of_build *build, const struct of_setting *setti
         check_values(build, param, setting);
     }
     if (!is_lambda && (param->is_whole || build->method->solve != NULL) && !is_single(setting)) {
-        of_build_error(build, "recipe-setting", setting->mark, "write one value",
+        of_build_error(build, "recipe-value", setting->mark, "write one value",
                        "\"%s\" of \"%s\" acts on whole models; it takes no list and no filter",
                        setting->name, build->method->name);
     }

@@ -214,10 +214,10 @@ static void what_acts_on_whole_models_is_one_value(void **state)
     struct planned planned;
 
     (void)state;
-    refused("merge_method: cclip\nparameters: {radius: [1, 2]}\n", "recipe-setting", "radius");
+    refused("merge_method: cclip\nparameters: {radius: [1, 2]}\n", "recipe-value", "radius");
     refused("merge_method: cclip\nparameters: {radius: [{filter: mlp, value: 1}]}\n",
-            "recipe-setting", "radius");
-    refused("merge_method: geometric_median\nparameters: {weight: [1, 2]}\n", "recipe-setting",
+            "recipe-value", "radius");
+    refused("merge_method: geometric_median\nparameters: {weight: [1, 2]}\n", "recipe-value",
             "weight");
     refused("merge_method: cclip\nscope: tensor\nparameters: {radius: 1}\n", "recipe-scope",
             "whole model");
