@@ -49,6 +49,8 @@ static void test_parameter_hints(void **state)
 {
     (void)state;
     assert_string_equal(of_keys_param_hint(OF_STR("weigth")), "did you mean \"weight\"?");
+    assert_string_equal(of_keys_param_hint(OF_STR("raduis")), "did you mean \"radius\"?");
+    assert_string_equal(of_keys_param_hint(OF_STR("momentun")), "did you mean \"momentum\"?");
     assert_non_null(strstr(of_keys_param_hint(OF_STR("consensus_method")), "no longer"));
     assert_non_null(strstr(of_keys_param_hint(OF_STR("samples")), "beside \"model\""));
     assert_non_null(strstr(of_keys_param_hint(OF_STR("merge_method")), "top"));
@@ -69,6 +71,10 @@ static void test_known_parameters(void **state)
     assert_int_equal(of_known_param_find(OF_STR("normalize"))->kind, OF_VALUE_BOOL);
     assert_true(of_known_param_find(OF_STR("weight"))->per_input);
     assert_false(of_known_param_find(OF_STR("lambda"))->per_input);
+    assert_true(of_known_param_find(OF_STR("momentum"))->per_input);
+    assert_true(of_known_param_find(OF_STR("proximal"))->per_input);
+    assert_int_equal(of_known_param_find(OF_STR("voters"))->kind, OF_VALUE_WORD);
+    assert_int_equal(of_known_param_find(OF_STR("trim"))->kind, OF_VALUE_INTEGER);
 }
 
 int main(void)

@@ -53,6 +53,8 @@ static void test_numbers_that_are_none(void **state)
                                            "\".inf\"; numbers are finite");
     assert_refused(WITH("{weight: {}}"), "3:22 error recipe-missing: weight of the recipe has no");
     assert_refused(WITH("{trim: 2.5}"), "3:20 error recipe-number: integer expected");
+    assert_refused(WITH("{trim: [1, 2]}"), "3:20 error recipe-gradient");
+    assert_refused(WITH("{voters: [all]}"), "3:22 error recipe-gradient");
     assert_refused(WITH("{trim: -1}"), "3:20 error recipe-number: integer expected");
 }
 
