@@ -81,7 +81,7 @@ static onefold_status read_index(struct opening *opening, onefold_error *err)
     status = of_file_open_read(opening->place.folder_fd, opening->place.index, flags, &fd,
                                &identity, err);
     if (status == ONEFOLD_OK && identity.size_bytes > OF_INDEX_BYTES_MAX) {
-        status = of_err_set(err, "index-size", "the index has more than 64 MiB");
+        status = of_err_set(err, "index-size", "the index has more than 128 MiB");
     }
     if (status == ONEFOLD_OK) {
         status = parse_index(opening, fd, identity.size_bytes, err);
