@@ -12,3 +12,8 @@ END
 onefold merge --quiet --sums none --method passthrough x out >/dev/null
 test "$(stat -c %s out/model.safetensors.index.json)" -gt 67108864
 onefold verify --structure --quiet out
+# What does not fit is refused, not mapped all the same.
+code=0
+onefold verify --structure --quiet --memory 64MiB out 2>err || code=$?
+test $code = 4
+grep -q "the index of .* does not fit the memory bound" err
