@@ -90,7 +90,7 @@ fuzz_smoke() {
             rm -rf "$work" "$work.log"
             return 1
         fi
-        echo "libFuzzer $name: $(grep -o '#[0-9]*' "$work.log" | tail -n 1 | tr -d '#') runs"
+        echo "libFuzzer $name: $(grep -oE '#[0-9]+' "$work.log" | tail -n 1 | tr -d '#') runs"
         echo "fuzz $name 1 0 0" >>"$counts"
         rm -rf "$work" "$work.log"
     done

@@ -103,7 +103,7 @@ static void fill_arrays(struct arrays *arrays, const struct of_kern *kern, onefo
 static size_t call_sum(const struct of_kern *kern, struct arrays *arrays)
 {
     const uint8_t *codes = (const uint8_t *)arrays->wide;
-    const size_t stride = OF_GRAIN_ELEMS * 2;
+    const size_t stride = (size_t)OF_GRAIN_ELEMS * 2;
     const void *x[] = {codes, codes + stride, codes + 2 * stride};
     const float coefs[] = {1.0F, 0.5F, 0.25F};
     const struct of_kern_sum sum = {.x = x,

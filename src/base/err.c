@@ -90,7 +90,7 @@ static const struct id_row id_rows[] = {
     {"index-path", ONEFOLD_E_FORMAT,
      "a shard name is one plain file name without folders; fetch the index again"},
     {"index-shard-missing", ONEFOLD_E_MISSING, "fetch the missing files again"},
-    {"index-size", ONEFOLD_E_FORMAT, "an index of more than 64 MiB is not read"},
+    {"index-size", ONEFOLD_E_FORMAT, "an index of more than 128 MiB is not read"},
     {"index-tensor-extra", ONEFOLD_E_FORMAT,
      "index and shards do not belong together; fetch the checkpoint again"},
     {"index-tensor-missing", ONEFOLD_E_FORMAT,

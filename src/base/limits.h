@@ -46,7 +46,10 @@ _Static_assert(OF_ST_HEADER_BYTES_MAX <= OF_TENSORS_MAX, "a header names no more
 /* --- Sharded checkpoints --- */
 
 enum { OF_SHARDS_MAX = 4096 };
-#define OF_INDEX_BYTES_MAX (64 * OF_MIB)
+/* The tensors of one header that is allowed may go to several shards, and their index, which says
+ * less about each than the header, has to be readable again. */
+#define OF_INDEX_BYTES_MAX (128 * OF_MIB)
+_Static_assert(OF_INDEX_BYTES_MAX > OF_ST_HEADER_BYTES_MAX, "an index is no longer than headers");
 enum { OF_FILE_NAME_BYTES_MAX = 255 };
 /* config.json and its like are kilobytes; tokenizer.json reaches 35 MB. */
 #define OF_CONFIG_BYTES_MAX    (4 * OF_MIB)

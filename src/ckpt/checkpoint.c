@@ -56,6 +56,14 @@ static onefold_status parse_index(struct opening *opening, int fd, uint64_t leng
     struct of_str text = {"", 0};
     onefold_status status;
 
+    /* Mapped pages count for the process, and most of an index is names, which are kept besides. */
+    if (opening->work.limit_bytes != 0 && length > opening->work.limit_bytes) {
+        return of_err_set(
+            err, "memory-header",
+            "the index of %llu bytes does not fit the memory bound, which leaves %llu "
+            "MiB for it",
+            (unsigned long long)length, (unsigned long long)(opening->work.limit_bytes / OF_MIB));
+    }
     if (length > 0) {
         OF_TRY(of_window_open(&window, fd, 0, length, false, err));
         text = (struct of_str){(const char *)window.data, (size_t)length};
@@ -81,7 +89,7 @@ static onefold_status read_index(struct opening *opening, onefold_error *err)
     status = of_file_open_read(opening->place.folder_fd, opening->place.index, flags, &fd,
                                &identity, err);
     if (status == ONEFOLD_OK && identity.size_bytes > OF_INDEX_BYTES_MAX) {
-        status = of_err_set(err, "index-size", "the index has more than 64 MiB");
+        status = of_err_set(err, "index-size", "the index has more than 128 MiB");
     }
     if (status == ONEFOLD_OK) {
         status = parse_index(opening, fd, identity.size_bytes, err);

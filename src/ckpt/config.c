@@ -260,6 +260,8 @@ onefold_status of_config_read(const struct of_checkpoint *checkpoint, struct of_
         }
         ret_config->present = strcmp(problem.id, "input-missing") != 0;
         if (ret_config->present) {
+            /* One that is too large to look into can still be copied. */
+            ret_config->problem_id = strcmp(problem.id, "input-size") != 0 ? problem.id : NULL;
             of_report_warning(report, problem.id, folder.text, "%s", problem.message);
         }
         return ONEFOLD_OK;

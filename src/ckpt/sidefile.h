@@ -13,9 +13,10 @@
 
 /* Facts of config.json that planning needs. All optional. */
 struct of_config {
-    bool present; /* there is a config.json */
-    bool strict;  /* ... and it is strict JSON, an object, within OF_CONFIG_BYTES_MAX */
-    bool tied;    /* tie_word_embeddings is true (top level or text_config) */
+    bool present;           /* there is a config.json */
+    bool strict;            /* ... and it is strict JSON, an object, within OF_CONFIG_BYTES_MAX */
+    bool tied;              /* tie_word_embeddings is true (top level or text_config) */
+    const char *problem_id; /* why it cannot even be copied; else NULL */
     bool has_quantization;
     struct of_str quantization; /* quant_method or "quantization_config" */
     bool has_vocab_size;

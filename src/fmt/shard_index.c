@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * model.safetensors.index.json. Read by one walk, the map inside it by another, so that 64 MiB of
+ * model.safetensors.index.json. Read by one walk, the map inside it by another, so that 128 MiB of
  * index cost their entries only. File names are checked before anything else sees them.
  */
 #include "fmt/shard_index.h"
@@ -331,7 +331,7 @@ static onefold_status read_index(struct reading *reading, struct of_str text, on
                                       .context = reading};
 
     if (text.length > OF_INDEX_BYTES_MAX) {
-        return of_err_set(err, "index-size", "the index has %zu bytes, more than 64 MiB",
+        return of_err_set(err, "index-size", "the index has %zu bytes, more than 128 MiB",
                           text.length);
     }
     if (!of_map_init(&reading->files, &reading->scratch, OF_SHARDS_MAX, file_key, reading)) {

@@ -454,6 +454,14 @@ static onefold_status check_texts(const struct budget *budget, onefold_error *er
                              shard->header_bytes + shard->tensor_count * sizeof(struct of_tensor));
         index += shard->header_bytes;
     }
+    if (output->shard_count > 1 && index > OF_INDEX_BYTES_MAX) {
+        return of_err_set(
+            err, "plan-limit",
+            "the headers of the output need %llu MiB, and an index of that size could "
+            "not be read again; at most %llu MiB are handled",
+            (unsigned long long)of_num_div_ceil(index, OF_MIB),
+            (unsigned long long)(OF_INDEX_BYTES_MAX / OF_MIB));
+    }
     if (output->shard_count > 1) {
         longest = of_num_max(longest, index);
     }

@@ -105,6 +105,17 @@ static void note_donor(struct of_build *build)
     }
 }
 
+/* A config.json that is not JSON is copied as it is; one that cannot be opened would end the run.
+ */
+static onefold_status check_donor_config(const struct of_plan *plan, onefold_error *err)
+{
+    if (plan->donor_config.problem_id == NULL) {
+        return ONEFOLD_OK;
+    }
+    return of_err_set(err, plan->donor_config.problem_id, "%s: config.json cannot be read",
+                      of_str_escape(of_str_from(plan->donor->folder_path)).text);
+}
+
 static onefold_status publish_notices(struct of_build *build, onefold_error *err)
 {
     struct of_plan *plan = build->plan;
@@ -139,6 +150,7 @@ static onefold_status open_and_match(struct of_build *build, onefold_error *err)
     OF_TRY(of_resolve(build, err));
     OF_TRY(of_statistics_choose(build, err));
     if (!plan->compare) {
+        OF_TRY(check_donor_config(plan, err));
         OF_TRY(of_side_list_make(plan->donor, build->options->copy_tokenizer, &plan->arena,
                                  build->report, &plan->side, err));
         note_donor(build);
