@@ -113,8 +113,8 @@ static inline bool compared_says(const struct compared *made, const char *id)
     return false;
 }
 
-static inline const onefold_compare_step *compared_step(const struct compared *made,
-                                                        const char *source)
+static inline const onefold_compare_step *compared_find_step(const struct compared *made,
+                                                             const char *source)
 {
     for (uint64_t i = 0; i < made->result.step_count; i++) {
         if (strcmp(made->result.steps[i].source, source) == 0) {
@@ -122,6 +122,18 @@ static inline const onefold_compare_step *compared_step(const struct compared *m
         }
     }
     return NULL;
+}
+
+/* A step that is not there has numbers that equal nothing, so that a test of it fails. */
+static inline const onefold_compare_step *compared_step(const struct compared *made,
+                                                        const char *source)
+{
+    static const double none[64] = {0};
+    static const onefold_compare_step missing = {
+        .source = "", .lambda = -1e300, .beta = -1e300, .lambdas = none};
+    const onefold_compare_step *found = compared_find_step(made, source);
+
+    return found != NULL ? found : &missing;
 }
 
 #endif

@@ -176,8 +176,8 @@ static void ends_have_no_number_where_there_is_none(void **state)
     assert_true(isnan(made.group.cosine[1]) && isnan(made.group.cosine[0]));
     assert_true(isnan(made.group.mean_cosine));
     assert_true(isnan(made.group.recall[0]));
-    assert_null(compared_step(&made, "inverse_norm"));
-    assert_non_null(compared_step(&made, "metagpt"));
+    assert_null(compared_find_step(&made, "inverse_norm"));
+    assert_non_null(compared_find_step(&made, "metagpt"));
     near(compared_step(&made, "model_stock")->beta, 0);
     of_arena_finish(&made.arena);
 
@@ -196,7 +196,7 @@ static void ends_have_no_number_where_there_is_none(void **state)
     near(made.group.diversity, 1);
     near(made.group.recall[0], 1);
     near(made.group.interference[0], 0);
-    assert_null(compared_step(&made, "model_stock"));
+    assert_null(compared_find_step(&made, "model_stock"));
     of_arena_finish(&made.arena);
 
     compared_init(&made, 2);
@@ -204,7 +204,7 @@ static void ends_have_no_number_where_there_is_none(void **state)
     assert_true(compared_finish(&made, .5, NULL));
     assert_true(isnan(made.group.norm_ratio) && isnan(made.group.diversity));
     assert_true(isnan(made.group.overlap));
-    assert_null(compared_step(&made, "metagpt"));
+    assert_null(compared_find_step(&made, "metagpt"));
     near(compared_step(&made, "fedexp")->beta, 1);
     of_arena_finish(&made.arena);
 }
@@ -222,10 +222,10 @@ static void unknown_norms_leave_steps_out(void **state)
     assert_true(compared_finish(&made, .5, NULL));
     assert_int_equal(made.group.nan_count[1], 7);
     assert_true(isnan(made.group.diversity) && isnan(made.group.norm_ratio));
-    assert_non_null(compared_step(&made, "average"));
-    assert_null(compared_step(&made, "fedexp"));
-    assert_null(compared_step(&made, "model_stock"));
-    assert_null(compared_step(&made, "metagpt"));
+    assert_non_null(compared_find_step(&made, "average"));
+    assert_null(compared_find_step(&made, "fedexp"));
+    assert_null(compared_find_step(&made, "model_stock"));
+    assert_null(compared_find_step(&made, "metagpt"));
     of_arena_finish(&made.arena);
 }
 
