@@ -130,6 +130,23 @@ def check_many_inputs(suite):
     shutil.rmtree(os.path.join(suite.scratch, "s"))
 
 
+# Rules that fold one input after the other, so that 200 inputs fit, and rules that need all inputs of a
+# tile together: the whole Gram matrix, or the values of one element.
+NORM_RULES = {"cclip": ["--set", "radius=1"], "fedavg": [], "metagpt": []}
+GATHER_RULES = {"geometric_median": [], "median": [], "trimmed_mean": ["--set", "trim=3"],
+                "fedgma": ["--set", "rho=0.5"], "krum": ["--set", "f=2"], "bulyan": ["--set", "f=2"]}
+
+
+def check_federated(suite):
+    for count, rules in ((199, NORM_RULES), (64, GATHER_RULES)):
+        run(suite.scratch, "onefold-mksample", "--quiet", "--tunes", str(count), "--size",
+            "%dMB" % (2 * (count + 1)), "--force", "s")
+        for rule, settings in rules.items():
+            suite.merge("%s, base + %d inputs, 64 MiB" % (rule, count), 64, "--method", rule, *settings,
+                        *models(suite.scratch, count))
+    shutil.rmtree(os.path.join(suite.scratch, "s"))
+
+
 def check_big_tensor(suite):
     for name in ("x", "y"):
         write_one_big(os.path.join(suite.scratch, name, "model.safetensors"), 256 * MIB)
@@ -153,6 +170,7 @@ def main():
         suite = Suite(scratch)
         check_backends(suite)
         check_many_inputs(suite)
+        check_federated(suite)
         check_big_tensor(suite)
         check_many_tensors(suite)
         print("1..%d" % suite.count)
