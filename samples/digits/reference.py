@@ -94,23 +94,14 @@ def clip(lengths, radius):
 
 
 def cclip(task, radius, start="base", iterations=1):
+    """Coefficients of the sum: T times those of the mean form, in which the rule is published."""
     if start == "base" and iterations == 1:
         return sum_form(task, clip(task.norms, radius))
-    count = task.count
-    rows = np.vstack([task.d, middle(task.d)]).astype(np.float64)
-    gram = rows @ rows.T
-    a = np.zeros(count + 1)
-    if start == "mean":
-        a[:count] = 1 / count
-    elif start == "median":
-        a[count] = 1
+    a = np.full(task.count, 1.0 if start == "mean" else 0.0)
     for _ in range(iterations):
-        c = clip(distances(gram, a)[:count], radius)
-        a *= 1 - c.sum() / count
-        a[:count] += c / count
-    if start == "median":
-        return blend(np.vstack([task.d, middle(task.d)]), a), "mean"
-    return mean_form(task, a[:count])
+        c = clip(distances(task.gram, a / task.count), radius)
+        a = a * (1 - c.sum() / task.count) + c
+    return sum_form(task, a)
 
 
 def arc(task, f):
@@ -227,4 +218,5 @@ def difference(out, expected, base, inputs, beta):
     with np.errstate(all="ignore"):
         part = np.abs(inputs - base).max(axis=0) * F32((beta or 1) / len(inputs))
         size = np.maximum(np.maximum(np.abs(base), np.abs(expected)), np.maximum(np.abs(expected - base), part))
-        return float(np.max(np.abs(out.astype(np.float64) - expected) / np.spacing(np.maximum(size, F32(1e-30)))))
+        apart = np.abs(out.astype(np.float64) - expected) / np.spacing(np.maximum(size, F32(1e-30)))
+    return float(np.max(np.where(np.isnan(apart), np.inf, apart)))
