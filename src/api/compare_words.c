@@ -275,7 +275,7 @@ static void look_at_steps(struct words *words, const double *steps)
         least = steps[t] < least ? steps[t] : least;
         most = steps[t] > most ? steps[t] : most;
     }
-    if (!(least > 0.0) || !(most / least > STEPS_RATIO_EQUAL)) {
+    if (steps == NULL || !(least > 0.0) || !(most / least > STEPS_RATIO_EQUAL)) {
         return;
     }
     for (uint32_t t = 0; t < words->count; t++) {

@@ -92,7 +92,8 @@ static struct series run_series(double q, double steps)
 {
     struct series at = {.power = 1.0};
 
-    for (double bit = 0x1p53; bit >= 1.0; bit /= 2.0) {
+    for (int i = 53; i >= 0; i--) {
+        const double bit = ldexp(1.0, i); /* exact */
         const double rest = steps - 2.0 * at.count * bit;
 
         /* c_(n+k) = c_n + q^n c_k, here with k = n. */

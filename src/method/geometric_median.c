@@ -130,6 +130,8 @@ static onefold_status solve(const struct of_solve *solve, struct of_solution *re
     double *distances;
     double *work;
     double objective;
+    /* In range: its row says so. */
+    const uint32_t iterations = (uint32_t)solve->params->global[PARAM_ITERATIONS];
     bool settled = false;
 
     OF_TRY(of_gram_doubles(solve, gram->count, &shares, err));
@@ -139,7 +141,7 @@ static onefold_status solve(const struct of_solve *solve, struct of_solution *re
     of_gram_caution(solve, OF_GRAM_SAY_ORTHOGONAL | OF_GRAM_SAY_DOMINANT);
     memcpy(a, shares, gram->count * sizeof(a[0]));
     objective = measure(gram, shares, a, distances);
-    for (double i = 0.0; i < solve->params->global[PARAM_ITERATIONS] && !settled; i += 1.0) {
+    for (uint32_t i = 0; i < iterations && !settled; i++) {
         const double before = objective;
 
         step(gram->count, eps, shares, distances, a);
