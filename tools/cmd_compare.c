@@ -105,8 +105,8 @@ onefold_status cmd_compare(const struct opts *opts, struct out *out, onefold_err
     struct planning planning = {0};
     onefold_run_options options;
     onefold_comparison *comparison = NULL;
-    double ratio_max;
-    double cosine_max;
+    double ratio_max = 0.0;
+    double cosine_max = 0.0;
     onefold_status status = parse_bound("max-norm-ratio", opts->max_norm_ratio, &ratio_max, err);
 
     if (status == ONEFOLD_OK) {

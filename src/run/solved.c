@@ -70,7 +70,8 @@ static onefold_status ask(const struct of_plan *plan, const double *entries, dou
         .params = &plan->params, .gram = &gram, .arena = &scratch, .report = report};
     onefold_status status;
 
-    *ret_solution = (struct of_solution){.coefs = coefs};
+    *ret_solution = (struct of_solution){0};
+    ret_solution->coefs = coefs;
     of_arena_init(&scratch, 0);
     of_float_enter(&env);
     status = plan->method->solve(&solve, ret_solution, err);

@@ -133,11 +133,11 @@ static void carve(const struct of_view *view, struct of_chunks *chunks)
     chunks->lanes = (double(*)[8])(void *)at;
     at += plan->survey.sum_count * sizeof(*chunks->lanes);
     chunks->elems = (double *)(void *)at;
-    at += OF_BLOCK_CHUNK * 8 * sizeof(double);
+    at += UINT64_C(8) * OF_BLOCK_CHUNK * sizeof(double);
     chunks->d = (float **)(void *)at;
-    at += plan->input_count * sizeof(*chunks->d);
+    at += plan->input_count * sizeof(void *);
     chunks->areas = (const struct of_area **)(void *)at;
-    at += plan->input_count * sizeof(*chunks->areas);
+    at += plan->input_count * sizeof(void *);
     chunks->coefs = (float *)(void *)at;
     at += plan->input_count * sizeof(*chunks->coefs);
     of_assert((uint64_t)(at - start) <= of_chunks_scratch_bytes(plan));
