@@ -35,13 +35,6 @@ struct page {
 
 /* ---- Head ---- */
 
-static void put_heading(FILE *to, const onefold_compare_result *result)
-{
-    (void)fprintf(to, "%" PRIu32 " model%s compared with the base ", result->input_count,
-                  result->input_count == 1 ? "" : "s");
-    html_text(to, result->base_name);
-}
-
 static void put_link(FILE *to, bool present, const char *id, const char *text)
 {
     if (present) {
@@ -53,6 +46,7 @@ static void put_head(FILE *to, const struct page *page)
 {
     const onefold_compare_result *result = page->result;
     const bool model = page->model != NULL;
+    const char *models = result->input_count == 1 ? "model" : "models";
 
     (void)fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
                 "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
@@ -61,10 +55,13 @@ static void put_head(FILE *to, const struct page *page)
                 "<meta name=\"color-scheme\" content=\"light dark\"/>\n"
                 "<meta name=\"generator\" content=\"onefold " ONEFOLD_VERSION "\"/>\n<title>",
                 to);
-    put_heading(to, result);
-    (void)fprintf(to, "</title>\n<style>\n%s</style>\n</head>\n<body>\n<header>\n<h1>", html_style);
-    put_heading(to, result);
-    (void)fputs("</h1>\n", to);
+    (void)fprintf(to, "%" PRIu32 " %s compared, base ", result->input_count, models);
+    html_text(to, result->base_name);
+    (void)fprintf(to, "</title>\n<style>\n%s</style>\n</head>\n<body>\n<header>\n", html_style);
+    (void)fprintf(to, "<h1>%" PRIu32 " %s compared</h1>\n<p class=\"lead\">Base model: <b>",
+                  result->input_count, models);
+    html_name(to, result->base_name);
+    (void)fputs("</b></p>\n", to);
     if (model) {
         (void)fprintf(to, "<p class=\"lead\">%s parameters in %s tensors. ",
                       html_short_count(page->model->elem_count).text,
@@ -106,7 +103,7 @@ static void put_findings(FILE *to, const onefold_compare_result *result)
             if (finding->level != level) {
                 continue;
             }
-            (void)fprintf(to, "<li class=\"%s\"><p><b>%c%s</b>", level_words[level],
+            (void)fprintf(to, "<li class=\"%s\"><p><b>%c%s:</b>", level_words[level],
                           level_words[level][0] - 'a' + 'A', level_words[level] + 1);
             html_text(to, finding->text);
             (void)fputs("</p><code>", to);

@@ -50,18 +50,36 @@ static void put_left_out(FILE *to, uint64_t shown, uint64_t all, const char *thi
 
 /* ---- Models ---- */
 
-static const onefold_compare_step *step_with_lambdas(const onefold_compare_result *result)
+/* Name of a rule as people know it. */
+static const char *rule_name(const char *source)
+{
+    static const struct {
+        const char *source;
+        const char *name;
+    } names[] = {{"average", "plain average"}, {"feddyn", "FedDyn server step"},
+                 {"fedexp", "FedExP"},         {"inverse_norm", "inverse norm"},
+                 {"metagpt", "MetaGPT"},       {"model_stock", "Model Stock, whole model"}};
+
+    for (uint64_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(names[i].source, source) == 0) {
+            return names[i].name;
+        }
+    }
+    return source;
+}
+
+/* A column for each rule that has a factor of its own for every input. */
+static void put_lambdas(FILE *to, const onefold_compare_result *result, uint32_t input)
 {
     for (uint64_t i = 0; i < result->step_count; i++) {
         if (result->steps[i].lambdas != NULL) {
-            return &result->steps[i];
+            put_cell(to, html_num(input < result->input_count ? result->steps[i].lambdas[input]
+                                                              : (double)NAN));
         }
     }
-    return NULL;
 }
 
-static void put_models_head(FILE *to, const onefold_compare_result *result,
-                            const onefold_compare_step *step)
+static void put_models_head(FILE *to, const onefold_compare_result *result)
 {
     (void)fputs("<thead><tr>", to);
     put_head(to, "Model");
@@ -73,10 +91,12 @@ static void put_models_head(FILE *to, const onefold_compare_result *result,
         put_head(to, "NaN");
         put_head(to, "Infinite");
     }
-    if (step != NULL) {
-        (void)fputs("<th scope=\"col\">&#955; of<br/><code>", to);
-        html_text(to, step->source);
-        (void)fputs("</code></th>", to);
+    for (uint64_t i = 0; i < result->step_count; i++) {
+        if (result->steps[i].lambdas != NULL) {
+            (void)fputs("<th scope=\"col\">&#955; of<br/>", to);
+            html_text(to, rule_name(result->steps[i].source));
+            (void)fputs("</th>", to);
+        }
     }
     (void)fputs("</tr></thead>\n", to);
 }
@@ -94,7 +114,6 @@ static void put_model_row(FILE *to, const onefold_compare_result *result,
                           const onefold_compare_group *model, uint32_t input, double largest)
 {
     const double norm = html_at(model->norms, input);
-    const onefold_compare_step *step = step_with_lambdas(result);
 
     (void)fprintf(to, "<tr><th scope=\"row\"><span class=\"no\">%" PRIu32 "</span>&#160;",
                   input + 1);
@@ -108,16 +127,13 @@ static void put_model_row(FILE *to, const onefold_compare_result *result,
     put_cell(to, model->zeros == NULL ? html_num((double)NAN)
                                       : html_share(model->zeros[input], model->elem_count));
     put_nonfinite(to, result, model, input);
-    if (step != NULL) {
-        put_cell(to, html_num(step->lambdas[input]));
-    }
+    put_lambdas(to, result, input);
     (void)fputs("</tr>\n", to);
 }
 
 void html_models_table(FILE *to, const onefold_compare_result *result,
                        const onefold_compare_group *model)
 {
-    const onefold_compare_step *step = step_with_lambdas(result);
     const uint32_t shown =
         result->input_count < HTML_ROWS_MAX ? result->input_count : HTML_ROWS_MAX;
     double largest = 0;
@@ -128,7 +144,7 @@ void html_models_table(FILE *to, const onefold_compare_result *result,
     html_scroll_open(to, "Table of the models", result->input_count > 12);
     (void)fputs("<table>", to);
     put_left_out(to, shown, result->input_count, "models");
-    put_models_head(to, result, step);
+    put_models_head(to, result);
     (void)fputs("<tbody>\n", to);
     for (uint32_t t = 0; t < shown; t++) {
         put_model_row(to, result, model, t, largest);
@@ -138,7 +154,8 @@ void html_models_table(FILE *to, const onefold_compare_result *result,
         html_name(to, result->base_name);
         (void)fputs("</th><td>&#8211;</td><td>&#8211;</td><td>&#8211;</td><td>&#8211;</td>", to);
         put_nonfinite(to, result, model, result->input_count);
-        (void)fputs(step != NULL ? "<td>&#8211;</td></tr>\n" : "</tr>\n", to);
+        put_lambdas(to, result, result->input_count);
+        (void)fputs("</tr>\n", to);
     }
     (void)fputs("</tbody></table>", to);
     html_scroll_close(to);
@@ -425,14 +442,6 @@ static void put_step(FILE *to, const char *name, const onefold_compare_step *ste
 
 void html_steps_table(FILE *to, const onefold_compare_result *result)
 {
-    static const struct {
-        const char *source;
-        const char *name;
-    } names[] = {{"average", "plain average"},
-                 {"feddyn", "FedDyn server step"},
-                 {"fedexp", "FedExP"},
-                 {"metagpt", "MetaGPT"},
-                 {"model_stock", "Model Stock, whole model"}};
     const onefold_compare_step planned = {.lambda = result->lambda, .beta = result->beta};
     double largest = fmax(0, result->beta);
 
@@ -447,14 +456,7 @@ void html_steps_table(FILE *to, const onefold_compare_result *result)
     (void)fputs("</tr></thead>\n<tbody>\n", to);
     put_step(to, "planned here", &planned, largest, true);
     for (uint64_t i = 0; i < result->step_count && i < HTML_ROWS_MAX; i++) {
-        const char *name = result->steps[i].source;
-
-        for (uint64_t k = 0; k < sizeof(names) / sizeof(names[0]); k++) {
-            if (strcmp(names[k].source, result->steps[i].source) == 0) {
-                name = names[k].name;
-            }
-        }
-        put_step(to, name, &result->steps[i], largest, false);
+        put_step(to, rule_name(result->steps[i].source), &result->steps[i], largest, false);
     }
     (void)fputs("</tbody></table>", to);
     html_scroll_close(to);

@@ -279,7 +279,7 @@ static void make_words(const struct made *made, onefold_compare_result *result)
         {ONEFOLD_LEVEL_ERROR, "compare-value",
          "The base <i>holds</i> values that are not finite & cannot be merged."}};
     const char **names = take(made->inputs, sizeof(char *));
-    onefold_compare_step *steps = take(5, sizeof(*steps));
+    onefold_compare_step *steps = take(6, sizeof(*steps));
     double *lambdas = take(made->inputs, sizeof(double));
 
     for (uint32_t t = 0; t < made->inputs; t++) {
@@ -298,8 +298,9 @@ static void make_words(const struct made *made, onefold_compare_result *result)
     steps[3] = (onefold_compare_step){"metagpt", (double)NAN, 1, lambdas};
     steps[4] = (onefold_compare_step){"model_stock", made->odd ? -0.02 : 0.3 / made->inputs,
                                       made->odd ? -0.16 : 0.3, NULL};
+    steps[5] = (onefold_compare_step){"inverse_norm", (double)NAN, (double)NAN, lambdas};
     result->steps = steps;
-    result->step_count = 5;
+    result->step_count = 6;
     result->findings = findings;
     result->finding_count = made->odd ? 4 : made->inputs > 1 ? 3 : 0;
     result->read_bytes = 144560000000;

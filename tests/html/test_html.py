@@ -190,7 +190,7 @@ def check_names(name):
     if len(models) < inputs:
         problems.append("%d of %d models" % (len(models), inputs))
     base = "<base> & \"co\"" if kind == "odd" else "open-8b-base"
-    if base not in root.find("body/header/h1").text or base not in root.find("head/title").text:
+    if text_of(root.find("body/header/p/b")) != base or base not in root.find("head/title").text:
         problems.append("the base is not named")
     return problems
 
