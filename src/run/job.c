@@ -55,6 +55,7 @@ static void name_nonfinite(const struct of_view *view, const float *result, uint
                "inputs are finite",
                tensor_name(view).text, result_elem,
                onefold_dtype_name((onefold_dtype)view->tensor->dtype));
+    of_view_settle_hint(view, "use --out-dtype float32, or a smaller step");
 }
 
 static void count_input(const struct of_view *view, const float *x, size_t count)

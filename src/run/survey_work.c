@@ -62,32 +62,21 @@ static void add_products(const struct work *work, size_t length)
 
 /* ---- Element-wise statistics ---- */
 
-/* What is known of each element of a chunk once all inputs were seen; parts of chunks->elems. */
+/* What is known of each element of a chunk once all inputs were seen; lies in chunks->elems. Arrays
+ * of one struct cannot overlap and loops over them have a known length, so that compilers make
+ * vectors of them; no result depends on that. */
 struct elems {
-    double *magnitude; /* sum |d| */
-    double *largest;   /* max |d| */
-    double *sum;
-    double *square;
-    double *fourth;
-    int32_t *sign;
+    double magnitude[OF_BLOCK_CHUNK]; /* sum |d| */
+    double largest[OF_BLOCK_CHUNK];   /* max |d|; in the end its share of the sum */
+    double sum[OF_BLOCK_CHUNK];       /* in the end the mean */
+    double square[OF_BLOCK_CHUNK];
+    double fourth[OF_BLOCK_CHUNK]; /* in the end the tail statistic */
+    int32_t sign[OF_BLOCK_CHUNK];
 };
+_Static_assert(sizeof(struct elems) <= sizeof(double) * 8 * OF_BLOCK_CHUNK, "it fits its place");
 
-static struct elems elems_of(const struct of_chunks *chunks)
-{
-    double *at = chunks->elems;
-
-    memset(at, 0, (size_t)LANES * OF_BLOCK_CHUNK * sizeof(*at));
-    return (struct elems){.magnitude = at,
-                          .largest = at + OF_BLOCK_CHUNK,
-                          .sum = at + (ptrdiff_t)2 * OF_BLOCK_CHUNK,
-                          .square = at + (ptrdiff_t)3 * OF_BLOCK_CHUNK,
-                          .fourth = at + (ptrdiff_t)4 * OF_BLOCK_CHUNK,
-                          .sign = (int32_t *)(void *)(at + (ptrdiff_t)5 * OF_BLOCK_CHUNK)};
-}
-
-/* All elements of the chunk, so that the loop has a known length: those past the end are 0. Returns
- * how many are exactly zero. */
-static uint32_t see_values(const struct elems *elems, const float *d)
+/* All elements of the chunk: those past the end are 0. Returns how many are exactly zero. */
+static uint32_t see_values(struct elems *elems, const float *d)
 {
     uint32_t zeros = 0;
 
@@ -98,16 +87,21 @@ static uint32_t see_values(const struct elems *elems, const float *d)
         elems->magnitude[i] += magnitude;
         elems->largest[i] = elems->largest[i] < magnitude ? magnitude : elems->largest[i];
         elems->sum[i] += value;
-        elems->sign[i] += (d[i] > 0.0F) - (d[i] < 0.0F);
-        zeros += d[i] == 0.0F;
+    }
+    for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
+        const int32_t above = d[i] > 0.0F ? 1 : 0;
+        const int32_t below = d[i] < 0.0F ? 1 : 0;
+
+        elems->sign[i] += above - below;
+        zeros += d[i] == 0.0F ? 1 : 0;
     }
     return zeros;
 }
 
-static void see_residuals(const struct elems *elems, const double *mean, const float *d)
+static void see_residuals(struct elems *elems, const float *d)
 {
     for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
-        const double residual = (double)d[i] - mean[i];
+        const double residual = (double)d[i] - elems->sum[i];
         const double square = residual * residual;
 
         elems->square[i] += square;
@@ -115,39 +109,73 @@ static void see_residuals(const struct elems *elems, const double *mean, const f
     }
 }
 
+/* Quotients of every element; 0 where the divisor would be 0, which adds nothing to a sum. Returns
+ * how many count in the overlap, and in the tail. */
+static void divide(struct elems *elems, double inputs, uint64_t *ret_overlap, uint64_t *ret_tail)
+{
+    uint32_t in_overlap = 0;
+    uint32_t in_tail = 0;
+
+    for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
+        const double divisor = elems->magnitude[i] > 0.0 ? elems->magnitude[i] : 1.0;
+
+        elems->largest[i] /= divisor;
+    }
+    for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
+        const double divisor = elems->square[i] > 0.0 ? elems->square[i] : 1.0;
+
+        elems->fourth[i] = inputs * elems->fourth[i] / (divisor * divisor);
+    }
+    for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
+        in_overlap += elems->magnitude[i] > 0.0 ? 1 : 0;
+        in_tail += elems->square[i] > 0.0 ? 1 : 0;
+    }
+    *ret_overlap += in_overlap;
+    *ret_tail += in_tail;
+}
+
+static void add_to_lanes(double *lanes, const double *values)
+{
+    double sums[LANES];
+
+    memcpy(sums, lanes, sizeof(sums));
+    for (size_t i = 0; i < OF_BLOCK_CHUNK; i += LANES) {
+        for (size_t lane = 0; lane < LANES; lane++) {
+            sums[lane] += values[i + lane];
+        }
+    }
+    memcpy(lanes, sums, sizeof(sums));
+}
+
 /* `left_out` of the first `length` elements were made zero because they are not finite. */
 static void count_elems(const struct work *work, size_t length, uint32_t left_out)
 {
     const struct of_chunks *chunks = &work->chunks;
-    const struct elems elems = elems_of(chunks);
     const double inputs = work->shape->input_count;
-    double *overlap = chunks->lanes[of_survey_overlap(work->shape)];
-    double *tail = chunks->lanes[of_survey_overlap(work->shape) + 1];
     const uint32_t not_counted = (uint32_t)(OF_BLOCK_CHUNK - length) + left_out;
+    struct elems *elems = (struct elems *)(void *)chunks->elems;
+    double(*lanes)[LANES] = chunks->lanes + of_survey_overlap(work->shape);
+    uint64_t *zeros = counts_of(work, OF_SURVEY_ZEROS);
+    uint64_t *agreement = counts_of(work, OF_SURVEY_AGREEMENT);
 
+    memset(elems, 0, sizeof(*elems));
     for (uint32_t t = 0; t < chunks->count; t++) {
-        counts_of(work, OF_SURVEY_ZEROS)[t] += see_values(&elems, chunks->d[t]) - not_counted;
+        zeros[t] += see_values(elems, chunks->d[t]) - not_counted;
     }
     for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
-        elems.sum[i] /= inputs;
+        elems->sum[i] /= inputs;
     }
     for (uint32_t t = 0; t < chunks->count; t++) {
-        see_residuals(&elems, elems.sum, chunks->d[t]);
+        see_residuals(elems, chunks->d[t]);
     }
+    divide(elems, inputs, counts_of(work, OF_SURVEY_IN_OVERLAP),
+           counts_of(work, OF_SURVEY_IN_TAIL));
+    add_to_lanes(lanes[0], elems->largest);
+    add_to_lanes(lanes[1], elems->fourth);
     for (size_t i = 0; i < length; i++) {
-        const double square = elems.square[i];
-
-        counts_of(work, OF_SURVEY_AGREEMENT)[elems.sign[i] < 0 ? -elems.sign[i] : elems.sign[i]]++;
-        if (elems.magnitude[i] > 0.0) {
-            overlap[i % LANES] += elems.largest[i] / elems.magnitude[i];
-            (*counts_of(work, OF_SURVEY_IN_OVERLAP))++;
-        }
-        if (square > 0.0) {
-            tail[i % LANES] += inputs * elems.fourth[i] / (square * square);
-            (*counts_of(work, OF_SURVEY_IN_TAIL))++;
-        }
+        agreement[elems->sign[i] < 0 ? -elems->sign[i] : elems->sign[i]]++;
     }
-    counts_of(work, OF_SURVEY_AGREEMENT)[0] -= left_out;
+    agreement[0] -= left_out;
 }
 
 /* ---- Values that are not finite ---- */

@@ -55,14 +55,15 @@ size_t of_view_find_nonfinite(const float *x, size_t count)
     return i;
 }
 
-/* Rules that look at values refuse --nonfinite keep, so they must not be told to use it. */
-static void set_hint(const struct of_view *view)
+static const char repair_hint[] = "repair the input or leave it out: its values decide the result";
+
+void of_view_settle_hint(const struct of_view *view, const char *hint)
 {
     const struct of_plan *plan = view->job->plan;
 
     if (plan->method->class == OF_CLASS_ELEMENT || plan->method->class == OF_CLASS_GRAM ||
         view->job->survey) {
-        view->slot->error.hint = "repair the input or leave it out: its values decide the result";
+        view->slot->error.hint = hint;
     }
 }
 
@@ -74,7 +75,7 @@ void of_view_blame(const struct of_view *view, uint32_t input, uint64_t elem)
     of_err_set(&view->slot->error, "value-input",
                "%s: tensor \"%s\": element %llu is not finite (NaN or infinity)",
                of_str_escape(of_str_from(label)).text, of_str_escape(view->tensor->name).text, at);
-    set_hint(view);
+    of_view_settle_hint(view, repair_hint);
 }
 
 const struct of_area *of_view_find_guilty(const struct of_view *view, uint64_t at, size_t count,
@@ -221,5 +222,5 @@ void of_chunks_blame(const struct of_view *view, const struct of_chunks *chunks,
         of_str_escape(of_str_from(view->job->plan->inputs[chunks->areas[which]->input].label)).text,
         of_str_escape(view->tensor->name).text,
         (unsigned long long)(view->first_elem + at + first));
-    set_hint(view);
+    of_view_settle_hint(view, repair_hint);
 }

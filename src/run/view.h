@@ -41,6 +41,8 @@ void of_view_unpack_base(const struct of_view *view, uint64_t at, size_t count);
 
 /* Index of the first NaN or infinity, or `count`. */
 size_t of_view_find_nonfinite(const float *x, size_t count);
+/* Rules that look at values refuse --nonfinite keep: the slot's error shall not advise it. */
+void of_view_settle_hint(const struct of_view *view, const char *hint);
 /* The error of one element of an input. */
 void of_view_blame(const struct of_view *view, uint32_t input, uint64_t elem);
 /* The input (areas of this round, then the base) with the first value that is not finite among
