@@ -76,7 +76,7 @@ def write(path, records, scenarios):
     high = LINE * len(rows) + TOP + 24
     bands = (len(scenarios) + PER_ROW - 1) // PER_ROW
     width, height = LEFT + PER_ROW * (PANEL + GAP), HEAD + bands * high
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+    parts = ['<!-- SPDX-License-Identifier: Apache-2.0 -->', f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
              f'width="{width}" height="{height}" role="img" aria-label="Test accuracy of every rule in every scenario">',
              f"<style>{STYLE}</style>", f'<rect class="back" width="{width}" height="{height}"/>',
              text(12, 24, "Test accuracy (percent) on handwritten digits after merging seven sites", "large"),
