@@ -296,6 +296,7 @@ static const struct id_row id_rows[] = {
     {"stage-left", ONEFOLD_OK, NULL},
     {"stage-stale", ONEFOLD_OK, NULL},
     {"stats-digest", ONEFOLD_E_FORMAT, "make the file again with `onefold compare --save`"},
+    {"stats-extra", ONEFOLD_E_MISMATCH, "merge without --stats"},
     {"stats-field", ONEFOLD_E_FORMAT, "make the file again with `onefold compare --save`"},
     {"stats-json", ONEFOLD_E_FORMAT, "the file is not strict JSON; make it again"},
     {"stats-limit", ONEFOLD_E_FORMAT, "make the file again with `onefold compare --save`"},

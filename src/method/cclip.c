@@ -2,15 +2,17 @@
 /*
  * cclip: centred clipping. Every task vector is cut to `radius` as seen from a centre, and the
  * centre moves by the mean of what is left. One round from the base, as published, is norm clipping
- * and needs norms only. All centres are sums of task vectors, so further rounds run on
- * coefficients.
+ * and needs norms only. All centres are sums of task vectors and, where the first centre is their
+ * median, of this one vector more, so further rounds run on coefficients.
  */
 #include "method/gram.h"
 #include "method/method.h"
+#include "method/network.h"
 #include "method/rows.h"
 #include "method/shares.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { PARAM_RADIUS, PARAM_START, PARAM_ITERATIONS };
 enum { START_BASE, START_MEAN, START_MEDIAN };
@@ -38,7 +40,8 @@ static const struct of_param params[] = {
                      .min = START_BASE,
                      .max = START_MEDIAN,
                      .words = starts,
-                     .help = "centre of the first round: base or mean (median is refused)"},
+                     .help =
+                         "centre of the first round: base, mean or median (of each coordinate)"},
     [PARAM_ITERATIONS] = {.name = "iterations",
                           .kind = OF_PARAM_INTEGER,
                           .is_whole = true,
@@ -55,13 +58,19 @@ static enum of_gram_need need(const struct of_params *given)
                : OF_GRAM_FULL;
 }
 
+static bool starts_from_median(const struct of_params *given)
+{
+    return given->global[PARAM_START] == START_MEDIAN;
+}
+
 static onefold_status prepare(const struct of_params *given, struct of_linear *ret_linear,
                               onefold_error *err)
 {
-    if (given->global[PARAM_START] == START_MEDIAN) {
-        return of_err_set(err, "recipe-unsupported",
-                          "start: median is not offered: the median is no weighted sum of the "
-                          "inputs, so its distances need a scan of their own; use start: mean");
+    if (starts_from_median(given) && given->input_count > OF_NETWORK_WIRES_MAX) {
+        return of_err_set(err, "recipe-count",
+                          "cclip: start: median takes at most %u models, not %u; start: mean takes "
+                          "more",
+                          (unsigned)OF_NETWORK_WIRES_MAX, given->input_count);
     }
     of_shares_equal(given, given->input_count, ret_linear->coefs);
     return ONEFOLD_OK;
@@ -92,15 +101,17 @@ static void say_inert(const struct of_solve *solve, double radius)
     }
 }
 
-/* One round: a[t] <- a[t] (1 - C / T) + c[t] in sum form, C = SUM(c). False when nothing moved. */
+/* One round: a[t] <- a[t] (1 - C / T) + c[t] in sum form, C = SUM(c). The median's coefficient is
+ * the last, and nothing is added to it. False when nothing moved. */
 static bool move(const struct of_gram *gram, double radius, double *a, double *mean, double *work)
 {
+    const uint32_t vector_count = of_gram_vector_count(gram);
     const double count = gram->count;
     double square;
     double sum = 0.0;
     bool moved = false;
 
-    for (uint32_t t = 0; t < gram->count; t++) {
+    for (uint32_t t = 0; t < vector_count; t++) {
         mean[t] = a[t] / count;
     }
     square = of_gram_project(gram, mean, work);
@@ -111,8 +122,8 @@ static bool move(const struct of_gram *gram, double radius, double *a, double *m
         work[t] = distance > radius ? radius / distance : 1.0;
         sum += work[t];
     }
-    for (uint32_t t = 0; t < gram->count; t++) {
-        const double next = a[t] * (1.0 - sum / count) + work[t];
+    for (uint32_t t = 0; t < vector_count; t++) {
+        const double next = a[t] * (1.0 - sum / count) + (t < gram->count ? work[t] : 0.0);
 
         moved = moved || next != a[t];
         a[t] = next;
@@ -127,6 +138,7 @@ static onefold_status solve(const struct of_solve *solve, struct of_solution *re
     const double *global = solve->params->global;
     const double radius = global[PARAM_RADIUS];
     const bool from_base = global[PARAM_START] == START_BASE;
+    const uint32_t vector_count = of_gram_vector_count(gram);
     double rounds = global[PARAM_ITERATIONS];
     double *work;
 
@@ -141,19 +153,65 @@ static onefold_status solve(const struct of_solve *solve, struct of_solution *re
         of_gram_clip(gram, radius, ret_solution->coefs);
         rounds -= 1.0;
     } else {
-        for (uint32_t t = 0; t < gram->count; t++) {
-            ret_solution->coefs[t] = 1.0;
+        for (uint32_t t = 0; t < vector_count; t++) {
+            ret_solution->coefs[t] = gram->has_extra ? 0.0 : 1.0;
+        }
+        if (gram->has_extra) {
+            ret_solution->coefs[gram->count] = gram->count;
         }
     }
     if (rounds == 0.0) {
         return ONEFOLD_OK;
     }
-    OF_TRY(of_gram_doubles(solve, 2 * (uint64_t)gram->count, &work, err));
-    while (rounds > 0.0 && move(gram, radius, ret_solution->coefs, work, work + gram->count)) {
+    OF_TRY(of_gram_doubles(solve, 2 * (uint64_t)vector_count, &work, err));
+    while (rounds > 0.0 && move(gram, radius, ret_solution->coefs, work, work + vector_count)) {
         rounds -= 1.0;
     }
     return ONEFOLD_OK;
 }
+
+/* ---- The median ---- */
+
+/* Rows are sorted in a copy: of so many values at a time, a quarter of the nearest cache, on the
+ * stack. */
+enum { WORK_ELEMS = 4096, STRIP_ELEMS = WORK_ELEMS / OF_NETWORK_WIRES_MAX };
+_Static_assert(OF_BLOCK_CHUNK % STRIP_ELEMS == 0, "a chunk is whole strips");
+
+/* What 0.5 * (a + b) gives, but for sums past the range of f32 and halves below its normal one. */
+static void halve(float *restrict v, const float *restrict a, const float *restrict b)
+{
+    for (size_t i = 0; i < STRIP_ELEMS; i++) {
+        v[i] = 0.5F * a[i] + 0.5F * b[i];
+    }
+}
+
+static void make_median(const struct of_block *block)
+{
+    _Alignas(64) float space[WORK_ELEMS];
+    float *rows[OF_NETWORK_WIRES_MAX];
+    const uint32_t low = (block->count - 1) / 2;
+    const uint32_t high = block->count / 2;
+    size_t elems = OF_BLOCK_CHUNK;
+
+    while (elems * block->count > WORK_ELEMS) {
+        elems /= 2;
+    }
+    for (uint32_t t = 0; t < block->count; t++) {
+        rows[t] = space + t * elems;
+    }
+    for (size_t first = 0; first < OF_BLOCK_CHUNK; first += elems) {
+        for (uint32_t t = 0; t < block->count; t++) {
+            memcpy(rows[t], block->d[t] + first, elems * sizeof(float));
+        }
+        of_network_order(block->kern, rows, block->count, low, high, elems);
+        for (size_t at = 0; at < elems; at += STRIP_ELEMS) {
+            halve(block->v + first + at, rows[low] + at, rows[high] + at);
+        }
+    }
+}
+
+static const struct of_extra extra = {
+    .setting = "start: median", .is_wanted = starts_from_median, .make = make_median};
 
 const struct of_method of_method_cclip = {
     .name = "cclip",
@@ -174,4 +232,5 @@ const struct of_method of_method_cclip = {
     .need = need,
     .prepare = prepare,
     .solve = solve,
+    .extra = &extra,
 };

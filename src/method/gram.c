@@ -11,9 +11,14 @@
 /* Below this mean cosine distances between task vectors are hardly more than their lengths. */
 #define COSINE_SMALL 0.2
 
+uint32_t of_gram_vector_count(const struct of_gram *gram)
+{
+    return gram->count + (gram->has_extra ? 1 : 0);
+}
+
 double of_gram_at(const struct of_gram *gram, uint32_t s, uint32_t t)
 {
-    return gram->entries[(uint64_t)s * gram->count + t];
+    return gram->entries[(uint64_t)s * of_gram_vector_count(gram) + t];
 }
 
 double of_gram_norm(const struct of_gram *gram, uint32_t t)
@@ -30,12 +35,13 @@ double of_gram_distance2(const struct of_gram *gram, uint32_t s, uint32_t t)
 
 double of_gram_project(const struct of_gram *gram, const double *a, double *ret_products)
 {
+    const uint32_t count = of_gram_vector_count(gram);
     double square = 0.0;
 
-    for (uint32_t t = 0; t < gram->count; t++) {
+    for (uint32_t t = 0; t < count; t++) {
         double product = 0.0;
 
-        for (uint32_t s = 0; s < gram->count; s++) {
+        for (uint32_t s = 0; s < count; s++) {
             product += of_gram_at(gram, t, s) * a[s];
         }
         ret_products[t] = product;

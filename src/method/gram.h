@@ -12,12 +12,15 @@
  */
 enum { OF_GRAM_ROUNDS_MAX = 100000 };
 
+/* T, or T + 1 with an extra vector, which stands last. */
+uint32_t of_gram_vector_count(const struct of_gram *gram);
 double of_gram_at(const struct of_gram *gram, uint32_t s, uint32_t t);
 /* ||tau_t|| */
 double of_gram_norm(const struct of_gram *gram, uint32_t t);
 /* ||tau_s - tau_t||^2, never below 0. */
 double of_gram_distance2(const struct of_gram *gram, uint32_t s, uint32_t t);
-/* ret_products[t] = <SUM(a_s tau_s), tau_t>; returns ||SUM(a_s tau_s)||^2, never below 0. */
+/* With an extra vector, a and the products have T + 1 entries.
+ * ret_products[t] = <SUM(a_s tau_s), tau_t>; returns ||SUM(a_s tau_s)||^2, never below 0. */
 double of_gram_project(const struct of_gram *gram, const double *a, double *ret_products);
 
 /* `count` zeroed doubles of the solution. */

@@ -75,9 +75,10 @@ struct of_linear {
 
 /* Inner products of the task vectors over all tensors the rule is applied to. `entries` is the
  * whole symmetric T x T matrix, row by row; with OF_GRAM_NORMS only the diagonal counts, the rest
- * is NaN. */
+ * is NaN. The rule's extra vector has one more row and column, the last. */
 struct of_gram {
     uint32_t count; /* T */
+    bool has_extra;
     enum of_gram_need need;
     const double *entries;
 };
@@ -94,7 +95,7 @@ struct of_solve {
 /* What it answers. With class ELEMENT (bulyan) coefs are 1 for the inputs that go on and 0 for the
  * others, which the engine then leaves out of the block. */
 struct of_solution {
-    double *coefs;   /* [T], caller's memory */
+    double *coefs;   /* [T], with an extra vector [T + 1], its own the last; caller's memory */
     bool has_factor; /* the rule sets the factor of its native v itself (fedexp) */
     double factor;
     bool has_radius; /* the rule clipped (cclip, arc): with which radius, for the manifest */
@@ -112,6 +113,16 @@ struct of_block {
     const float *coefs;             /* [count]: shares from prepare, rounded once */
     float *v;                       /* [OF_BLOCK_CHUNK]: the result, before lambda and base */
     size_t length;                  /* elements that count; the rest of each chunk is zero */
+};
+
+/* A vector besides the task vectors that a GRAM rule makes of them, element by element. It takes
+ * part in the inner products and in v = sum coefs[t] * d_t + coefs[T] * extra; both passes need all
+ * inputs of a tile together, and the rule needs OF_GRAM_FULL whenever it is wanted. */
+struct of_extra {
+    const char *setting; /* what asks for it, for messages */
+    bool (*is_wanted)(const struct of_params *given);
+    /* v from d, which stay as they are. Cannot fail; no allocation. */
+    void (*make)(const struct of_block *block);
 };
 
 struct of_method {
@@ -143,6 +154,7 @@ struct of_method {
                             onefold_error *err);
     /* ELEMENT. Cannot fail: parameters were checked. Plain loops or kernels; no allocation. */
     void (*blend)(const struct of_block *block);
+    const struct of_extra *extra; /* GRAM; NULL: task vectors only */
     /* Words of caution that hold for the whole merge: even T with the lower median, and the like.
      * May be NULL. Called once by the plan. */
     void (*caution)(const struct of_params *given, struct of_report *report);

@@ -153,7 +153,7 @@ static void settle_workers(struct budget *budget)
     budget->scratch_bytes = SCRATCH_BYTES;
     if (has_chunks(plan)) {
         budget->scratch_bytes +=
-            of_num_align_up(of_chunk_scratch_bytes(&plan->survey, plan->input_count), 64);
+            of_num_align_up(of_chunk_scratch_bytes(&plan->survey, of_plan_vector_count(plan)), 64);
     }
     budget->worker_count =
         of_num_min(budget->build->worker_count,
@@ -164,7 +164,7 @@ static void settle_workers(struct budget *budget)
 /* A step's sums and the total, the matrix, what solve works with, and rows of coefficients. */
 static uint64_t statistics_bytes(const struct of_plan *plan)
 {
-    const uint64_t count = plan->input_count;
+    const uint64_t count = of_plan_vector_count(plan);
     const uint64_t matrix = count * count * sizeof(double);
     uint64_t bytes = 2 * of_survey_slot_bytes(&plan->survey, 1, 1);
 

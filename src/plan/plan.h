@@ -173,7 +173,7 @@ enum { OF_SOLVE_MATRICES = 4 };
 struct of_survey_shape {
     enum of_gram_need need;
     bool elementwise;
-    uint32_t input_count; /* T */
+    uint32_t input_count; /* T; with an extra vector of the rule (struct of_extra) T + 1 */
     uint32_t sum_count;
     uint32_t count_count;
 };
@@ -282,6 +282,7 @@ struct of_plan {
     struct of_survey_shape survey; /* need NONE: one pass */
     uint32_t pass_count;           /* reads of the inputs: 1, or 2 with a survey before the blend */
     bool gather;                   /* all inputs of a tile must be in the slot together */
+    const struct of_extra *extra;  /* of the rule, if its parameters want it; else NULL */
     bool compare;                  /* survey only: there is nothing to blend or to write */
     /* Inner products instead of the survey, of exactly these inputs; NULL = none, or no use. */
     const struct of_stats_file *stats;
@@ -289,6 +290,12 @@ struct of_plan {
     struct of_how how;
     struct of_sha256_digest hash; /* plan hash */
 };
+
+/* Vectors that take part in inner products and, with coefficients, in v. */
+static inline uint32_t of_plan_vector_count(const struct of_plan *plan)
+{
+    return plan->input_count + (plan->extra != NULL ? 1 : 0);
+}
 
 /*
  * Builds a plan. The recipe must stay valid as long as the plan. All findings go to `report`; with

@@ -452,9 +452,10 @@ static void add_statistics(struct page *page)
                       "survey    saved inner products of these %u inputs over %u tensors\n",
                       plan->input_count, count);
     } else if (survey->need != OF_GRAM_NONE) {
-        of_text_print(&page->text, "survey    %s of %u task vectors over %u tensors%s\n",
+        of_text_print(&page->text, "survey    %s of %u task vectors%s over %u tensors%s\n",
                       survey->need == OF_GRAM_NORMS ? "norms" : "inner products", plan->input_count,
-                      count, survey->elementwise ? ", agreement of signs, zeros, tails" : "");
+                      plan->extra != NULL ? " and one made of them" : "", count,
+                      survey->elementwise ? ", agreement of signs, zeros, tails" : "");
     }
 }
 

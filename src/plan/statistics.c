@@ -191,6 +191,12 @@ static onefold_status keep_saved(struct of_build *build, const struct of_stats_f
     return ONEFOLD_OK;
 }
 
+static const struct of_extra *extra_of(const struct of_method *method,
+                                       const struct of_params *params)
+{
+    return method->extra != NULL && method->extra->is_wanted(params) ? method->extra : NULL;
+}
+
 onefold_status of_statistics_choose(struct of_build *build, onefold_error *err)
 {
     struct of_plan *plan = build->plan;
@@ -203,6 +209,13 @@ onefold_status of_statistics_choose(struct of_build *build, onefold_error *err)
         need = OF_GRAM_FULL;
     } else if (method->solve != NULL) {
         need = of_method_need(method, &plan->params);
+        plan->extra = extra_of(method, &plan->params);
+    }
+    if (saved != NULL && plan->extra != NULL) {
+        return of_err_set(err, "stats-extra",
+                          "%s with %s needs more than the inner products that saved statistics "
+                          "hold",
+                          method->name, plan->extra->setting);
     }
     if (saved != NULL && need == OF_GRAM_NONE) {
         struct of_tally unused = {0};
@@ -215,7 +228,7 @@ onefold_status of_statistics_choose(struct of_build *build, onefold_error *err)
         OF_TRY(keep_saved(build, saved, err));
         need = OF_GRAM_NONE;
     }
-    of_survey_shape_make(need, plan->compare, plan->input_count, &plan->survey);
+    of_survey_shape_make(need, plan->compare, of_plan_vector_count(plan), &plan->survey);
     plan->pass_count = need != OF_GRAM_NONE && !plan->compare ? 2 : 1;
     plan->gather = method->class == OF_CLASS_ELEMENT || need == OF_GRAM_FULL;
     return ONEFOLD_OK;

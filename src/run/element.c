@@ -2,7 +2,8 @@
 /*
  * Element-wise rules. A block is cut into chunks, the task vectors of all inputs are made for each,
  * the rule makes v of them; factor, base and rounding follow as for every other rule. An order
- * statistic can hide a value that is not finite, so that every task vector is looked at.
+ * statistic can hide a value that is not finite, so that every task vector is looked at. A Gram
+ * rule's extra vector is made in the same way, and v is its weighted sum with the task vectors.
  */
 #include "run/element.h"
 
@@ -10,11 +11,14 @@
 #include "base/limits.h"
 #include "base/num.h"
 
+#include <string.h>
+
 bool of_element_begin(const struct of_view *view, struct of_element *element)
 {
     const struct of_plan *plan = view->job->plan;
+    const bool has_extra = plan->extra != NULL && !view->row->is_alone;
 
-    if (view->row->global == NULL) {
+    if (view->row->global == NULL && !has_extra) {
         return false;
     }
     of_assert(view->slot->is_first_round && view->slot->is_last_round);
@@ -36,6 +40,19 @@ static bool is_finite(const struct of_view *view, const struct of_chunks *chunks
         bad += nan + inf;
     }
     return bad == 0;
+}
+
+/* v = sum coefs[t] * d[t] + coef * extra, in this order. */
+static void sum_with_extra(const struct of_view *view, const struct of_chunks *chunks,
+                           const struct of_block *block)
+{
+    memset(block->v, 0, OF_BLOCK_CHUNK * sizeof(block->v[0]));
+    for (uint32_t i = 0; i < chunks->count; i++) {
+        block->kern->fold_plain(block->v, chunks->d[i], chunks->coefs[i], OF_BLOCK_CHUNK);
+    }
+    of_chunks_make_extra(view, chunks, block->length);
+    block->kern->fold_plain(block->v, chunks->d[chunks->count],
+                            view->row->coefs[view->job->plan->input_count], OF_BLOCK_CHUNK);
 }
 
 void of_element_block(const struct of_view *view, struct of_element *element, uint64_t at,
@@ -61,7 +78,11 @@ void of_element_block(const struct of_view *view, struct of_element *element, ui
         }
         block.v = acc + first;
         block.length = length;
-        view->job->plan->method->blend(&block);
+        if (view->job->plan->extra != NULL) {
+            sum_with_extra(view, chunks, &block);
+        } else {
+            view->job->plan->method->blend(&block);
+        }
     }
     of_job_finish_block(view, at, acc, count);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Blocks of an element-wise rule: all inputs of the tile lie in the slot, the rule sees them chunk
- * by chunk. Worker side. */
+/* Blocks of an element-wise rule, or of a Gram rule with an extra vector: all inputs of the tile
+ * lie in the slot, the rule sees them chunk by chunk. Worker side. */
 #ifndef OF_RUN_ELEMENT_H
 #define OF_RUN_ELEMENT_H
 
@@ -16,7 +16,8 @@ struct of_element {
     struct of_params params;
 };
 
-/* False when the step is not the rule's: another class, or the base alone in another type. */
+/* False when the step is folded input by input: another class, or the base alone in another type.
+ */
 bool of_element_begin(const struct of_view *view, struct of_element *element);
 /* Elements [at, at + count) of the visit, count <= OF_BLOCK_ELEMS. */
 void of_element_block(const struct of_view *view, struct of_element *element, uint64_t at,

@@ -142,6 +142,9 @@ static onefold_status add_solution(struct manifest *manifest, onefold_error *err
     of_json_key(json, "solution");
     of_json_begin_object(json);
     add_doubles(json, "coefs", solved->coefs, plan->input_count);
+    if (plan->extra != NULL) {
+        add_factor(json, "extra", true, solved->coefs[plan->input_count]);
+    }
     add_doubles(json, "norms", solved->norms, plan->input_count);
     add_factor(json, "radius", solved->has_radius, solved->radius);
     if (solved->some_left_out) {

@@ -306,7 +306,7 @@ static onefold_status survey(struct of_run *run, onefold_error *err)
 static onefold_status solve(struct of_run *run, onefold_error *err)
 {
     const struct of_plan *plan = run->plan;
-    const uint64_t count = plan->input_count;
+    const uint64_t count = of_plan_vector_count(plan);
     double *entries = OF_ARENA_NEW(&run->arena, double, of_num_max(count * count, 1));
 
     if (entries == NULL) {

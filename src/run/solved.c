@@ -49,7 +49,7 @@ static onefold_status check_answer(const struct of_plan *plan, const struct of_s
 {
     bool finite = !solution->has_factor || isfinite((float)solution->factor);
 
-    for (uint32_t i = 0; i < plan->input_count; i++) {
+    for (uint32_t i = 0; i < of_plan_vector_count(plan); i++) {
         finite = finite && isfinite((float)solution->coefs[i]);
     }
     return finite ? ONEFOLD_OK
@@ -62,8 +62,10 @@ static onefold_status ask(const struct of_plan *plan, const double *entries, dou
                           struct of_report *report, struct of_solution *ret_solution,
                           onefold_error *err)
 {
-    const struct of_gram gram = {
-        .count = plan->input_count, .need = plan->survey.need, .entries = entries};
+    const struct of_gram gram = {.count = plan->input_count,
+                                 .has_extra = plan->extra != NULL,
+                                 .need = plan->survey.need,
+                                 .entries = entries};
     struct of_float_env env;
     struct of_arena scratch;
     struct of_solve solve = {
@@ -85,13 +87,14 @@ static onefold_status make_rows(struct of_solved *solved, const struct of_plan *
                                 const struct of_solution *solution, struct of_arena *arena,
                                 onefold_error *err)
 {
-    float *coefs = OF_ARENA_NEW(arena, float, of_num_max(plan->input_count, 1));
+    const uint32_t count = of_plan_vector_count(plan);
+    float *coefs = OF_ARENA_NEW(arena, float, of_num_max(count, 1));
     struct of_row *rows = OF_ARENA_NEW(arena, struct of_row, of_num_max(plan->row_count, 1));
 
     if (coefs == NULL || rows == NULL) {
         return of_err_set(err, "memory", "no memory for %u rows of coefficients", plan->row_count);
     }
-    for (uint32_t i = 0; i < plan->input_count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         coefs[i] = (float)solution->coefs[i];
     }
     for (uint32_t i = 0; i < plan->row_count; i++) {
@@ -123,19 +126,20 @@ onefold_status of_solved_make(struct of_solved *solved, const struct of_plan *pl
                               struct of_report *report, onefold_error *err)
 {
     const uint32_t count = plan->input_count;
+    const uint32_t vector_count = of_plan_vector_count(plan);
     struct of_solution solution;
 
     of_assert(plan->method->solve != NULL);
-    solved->coefs = OF_ARENA_NEW(arena, double, of_num_max(count, 1));
+    solved->coefs = OF_ARENA_NEW(arena, double, of_num_max(vector_count, 1));
     solved->norms = OF_ARENA_NEW(arena, double, of_num_max(count, 1));
     solved->selected = OF_ARENA_NEW(arena, bool, of_num_max(count, 1));
     if (solved->coefs == NULL || solved->norms == NULL || solved->selected == NULL) {
         return of_err_set(err, "memory", "no memory for the coefficients of %u inputs", count);
     }
-    memset(solved->coefs, 0, count * sizeof(*solved->coefs));
+    memset(solved->coefs, 0, vector_count * sizeof(*solved->coefs));
     OF_TRY(ask(plan, entries, solved->coefs, report, &solution, err));
     for (uint32_t i = 0; i < count; i++) {
-        solved->norms[i] = sqrt(entries[(uint64_t)i * count + i]);
+        solved->norms[i] = sqrt(entries[(uint64_t)i * vector_count + i]);
         solved->selected[i] = solved->coefs[i] != 0.0;
         solved->some_left_out = solved->some_left_out || !solved->selected[i];
     }

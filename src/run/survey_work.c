@@ -44,6 +44,7 @@ static void add_products(const struct work *work, size_t length)
 {
     const struct of_kern *kern = work->view->job->kern;
     const struct of_chunks *chunks = &work->chunks;
+    const uint32_t vector_count = work->shape->input_count;
     double(*lanes)[LANES] = chunks->lanes;
 
     if (work->shape->need == OF_GRAM_NORMS) {
@@ -52,8 +53,8 @@ static void add_products(const struct work *work, size_t length)
         }
         return;
     }
-    for (uint32_t s = 0; s < chunks->count; s++) {
-        for (uint32_t t = s; t < chunks->count; t++) {
+    for (uint32_t s = 0; s < vector_count; s++) {
+        for (uint32_t t = s; t < vector_count; t++) {
             kern->add_products(*lanes, chunks->d[s], chunks->d[t], length);
             lanes++;
         }
@@ -294,6 +295,9 @@ static void survey_block(const struct work *work, uint64_t at, size_t count)
 
             count_elems(work, length, finite ? 0 : leave_out(work, at + first, length));
         }
+        if (view->job->plan->extra != NULL) {
+            of_chunks_make_extra(view, &work->chunks, length);
+        }
         add_products(work, length);
     }
 }
@@ -327,7 +331,8 @@ static void survey_step(struct work *work, double *sums)
     const struct of_view *view = work->view;
 
     of_chunks_begin(view, NULL, &work->chunks);
-    of_assert(work->shape->need == OF_GRAM_NORMS || work->chunks.count == work->shape->input_count);
+    of_assert(work->shape->need == OF_GRAM_NORMS ||
+              work->chunks.count == view->job->plan->input_count);
     for (uint64_t at = 0; at < view->elem_count; at += OF_GRAIN_ELEMS) {
         survey_grain(work, at, of_num_min(at + OF_GRAIN_ELEMS, view->elem_count), sums);
         sums += work->shape->sum_count;

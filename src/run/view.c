@@ -117,7 +117,7 @@ static bool has_chunks(const struct of_plan *plan)
 uint64_t of_chunks_scratch_bytes(const struct of_plan *plan)
 {
     const uint64_t chunks =
-        has_chunks(plan) ? of_chunk_scratch_bytes(&plan->survey, plan->input_count) : 0;
+        has_chunks(plan) ? of_chunk_scratch_bytes(&plan->survey, of_plan_vector_count(plan)) : 0;
 
     return of_num_align_up(sizeof(struct of_job_scratch), CHUNK_ALIGN) + chunks;
 }
@@ -126,23 +126,24 @@ uint64_t of_chunks_scratch_bytes(const struct of_plan *plan)
 static void carve(const struct of_view *view, struct of_chunks *chunks)
 {
     const struct of_plan *plan = view->job->plan;
+    const uint32_t vector_count = of_plan_vector_count(plan);
     uint8_t *const start = (uint8_t *)view->scratch;
     uint8_t *at = start + of_num_align_up(sizeof(struct of_job_scratch), CHUNK_ALIGN);
     float *d = (float *)(void *)at;
 
-    at += (uint64_t)plan->input_count * OF_BLOCK_CHUNK * sizeof(float);
+    at += (uint64_t)vector_count * OF_BLOCK_CHUNK * sizeof(float);
     chunks->lanes = (double(*)[8])(void *)at;
     at += plan->survey.sum_count * sizeof(*chunks->lanes);
     chunks->elems = (double *)(void *)at;
     at += UINT64_C(8) * OF_BLOCK_CHUNK * sizeof(double);
     chunks->d = (float **)(void *)at;
-    at += plan->input_count * sizeof(void *);
+    at += vector_count * sizeof(void *);
     chunks->areas = (const struct of_area **)(void *)at;
     at += plan->input_count * sizeof(void *);
     chunks->coefs = (float *)(void *)at;
     at += plan->input_count * sizeof(*chunks->coefs);
     of_assert((uint64_t)(at - start) <= of_chunks_scratch_bytes(plan));
-    for (uint32_t i = 0; i < plan->input_count; i++) {
+    for (uint32_t i = 0; i < vector_count; i++) {
         chunks->d[i] = d + (uint64_t)i * OF_BLOCK_CHUNK;
     }
 }
@@ -189,6 +190,21 @@ void of_chunks_load(const struct of_view *view, const struct of_chunks *chunks, 
             memset(d + count, 0, (OF_BLOCK_CHUNK - count) * sizeof(*d));
         }
     }
+}
+
+void of_chunks_make_extra(const struct of_view *view, const struct of_chunks *chunks, size_t count)
+{
+    const struct of_plan *plan = view->job->plan;
+    const struct of_block block = {.kern = view->job->kern,
+                                   .params = &plan->params,
+                                   .count = chunks->count,
+                                   .d = chunks->d,
+                                   .coefs = chunks->coefs,
+                                   .v = chunks->d[chunks->count],
+                                   .length = count};
+
+    of_assert(chunks->count == plan->input_count);
+    plan->extra->make(&block);
 }
 
 void of_chunks_blame(const struct of_view *view, const struct of_chunks *chunks, uint64_t at,

@@ -57,7 +57,7 @@ const struct of_area *of_view_find_guilty(const struct of_view *view, uint64_t a
 struct of_chunks {
     uint32_t count;               /* inputs here */
     const struct of_area **areas; /* [count] */
-    float **d;                    /* [count][OF_BLOCK_CHUNK], 64-byte aligned */
+    float **d;                    /* [count][OF_BLOCK_CHUNK], 64-byte aligned; then the extra */
     float *coefs;                 /* [count] */
     double (*lanes)[8];           /* [sum_count] of the survey's shape */
     double *elems;                /* [8 * OF_BLOCK_CHUNK] */
@@ -72,6 +72,8 @@ void of_chunks_begin(const struct of_view *view, const bool *selected, struct of
  * zero. */
 void of_chunks_load(const struct of_view *view, const struct of_chunks *chunks, uint64_t at,
                     size_t first, size_t count);
+/* The rule's extra vector (plan->extra, not NULL) from the first `count` elements of all inputs. */
+void of_chunks_make_extra(const struct of_view *view, const struct of_chunks *chunks, size_t count);
 /* The error for a chunk with a value that is not finite: that of the first such element, an input's
  * or, when all inputs are finite, that of a difference. Keeps an error that is already there. */
 void of_chunks_blame(const struct of_view *view, const struct of_chunks *chunks, uint64_t at,

@@ -44,6 +44,32 @@ static double delta(const struct family *family, size_t t, uint64_t i)
     return oracle_get(family->inputs[t], i) - oracle_get(family->base, i);
 }
 
+static int descending(const void *a, const void *b)
+{
+    const double left = *(const double *)a;
+    const double right = *(const double *)b;
+
+    return (left < right) - (left > right);
+}
+
+static int ascending(const void *a, const void *b)
+{
+    return descending(b, a);
+}
+
+static double middle_of(const double *d, size_t count, enum oracle_middle middle)
+{
+    double sorted[ORACLE_INPUTS_MAX];
+    double low;
+    double high;
+
+    memcpy(sorted, d, count * sizeof(d[0]));
+    qsort(sorted, count, sizeof(sorted[0]), ascending);
+    low = sorted[(count - 1) / 2];
+    high = sorted[count / 2];
+    return middle == ORACLE_LOWER ? low : middle == ORACLE_UPPER ? high : 0.5 * (low + high);
+}
+
 static void make_gram(const struct oracle_federation *federation, struct oracle_facts *facts)
 {
     memset(facts->gram, 0, sizeof(facts->gram));
@@ -56,17 +82,20 @@ static void make_gram(const struct oracle_federation *federation, struct oracle_
         }
         family = family_of(federation, tensor->name);
         for (uint64_t i = 0; i < tensor->elem_count; i++) {
-            double d[ORACLE_INPUTS_MAX];
+            double d[ORACLE_INPUTS_MAX + 1];
 
             for (size_t t = 0; t < federation->input_count; t++) {
                 d[t] = delta(&family, t, i);
+            }
+            d[federation->input_count] = middle_of(d, federation->input_count, ORACLE_MID);
+            for (size_t t = 0; t <= federation->input_count; t++) {
                 for (size_t s = 0; s <= t; s++) {
                     facts->gram[s][t] += d[s] * d[t];
                 }
             }
         }
     }
-    for (size_t s = 0; s < federation->input_count; s++) {
+    for (size_t s = 0; s <= federation->input_count; s++) {
         for (size_t t = 0; t < s; t++) {
             facts->gram[s][t] = facts->gram[t][s];
         }
@@ -119,15 +148,15 @@ static void fednova(const struct oracle_federation *federation, struct oracle_fa
     }
 }
 
-/* Squared distance of task vector t from sum a_s tau_s. */
+/* Squared distance of task vector t from sum a_s tau_s; a has a place for the median, too. */
 static double distance2(const struct oracle_federation *federation,
                         const struct oracle_facts *facts, const double *a, size_t t)
 {
     double square = facts->gram[t][t];
 
-    for (size_t s = 0; s < federation->input_count; s++) {
+    for (size_t s = 0; s <= federation->input_count; s++) {
         square -= 2.0 * a[s] * facts->gram[s][t];
-        for (size_t u = 0; u < federation->input_count; u++) {
+        for (size_t u = 0; u <= federation->input_count; u++) {
             square += a[s] * a[u] * facts->gram[s][u];
         }
     }
@@ -143,8 +172,9 @@ static void cclip(const struct oracle_federation *federation, struct oracle_fact
     for (size_t t = 0; t < federation->input_count; t++) {
         a[t] = federation->from_mean ? 1.0 / count : 0.0;
     }
+    a[federation->input_count] = federation->from_median ? 1.0 : 0.0;
     for (size_t round = 0; round < federation->iterations; round++) {
-        double next[ORACLE_INPUTS_MAX];
+        double next[ORACLE_INPUTS_MAX + 1];
 
         memcpy(next, a, sizeof(next));
         for (size_t t = 0; t < federation->input_count; t++) {
@@ -152,20 +182,12 @@ static void cclip(const struct oracle_federation *federation, struct oracle_fact
             const double c = distance > facts->radius ? facts->radius / distance : 1.0;
 
             next[t] += c / count;
-            for (size_t s = 0; s < federation->input_count; s++) {
+            for (size_t s = 0; s <= federation->input_count; s++) {
                 next[s] -= a[s] * c / count;
             }
         }
         memcpy(a, next, sizeof(next));
     }
-}
-
-static int descending(const void *a, const void *b)
-{
-    const double left = *(const double *)a;
-    const double right = *(const double *)b;
-
-    return (left < right) - (left > right);
 }
 
 static void arc(const struct oracle_federation *federation, struct oracle_facts *facts)
@@ -182,6 +204,7 @@ static void arc(const struct oracle_federation *federation, struct oracle_facts 
     facts->radius = norms[(size_t)floor(2.0 * (f / count) * (count - f) + 1e-9)];
     clip.iterations = 1;
     clip.from_mean = false;
+    clip.from_median = false;
     cclip(&clip, facts);
 }
 
@@ -402,24 +425,6 @@ void oracle_federate(const struct oracle_federation *federation, struct oracle_f
 
 /* ---- Element by element ---- */
 
-static int ascending(const void *a, const void *b)
-{
-    return descending(b, a);
-}
-
-static double middle_of(const double *d, size_t count, enum oracle_middle middle)
-{
-    double sorted[ORACLE_INPUTS_MAX];
-    double low;
-    double high;
-
-    memcpy(sorted, d, count * sizeof(d[0]));
-    qsort(sorted, count, sizeof(sorted[0]), ascending);
-    low = sorted[(count - 1) / 2];
-    high = sorted[count / 2];
-    return middle == ORACLE_LOWER ? low : middle == ORACLE_UPPER ? high : 0.5 * (low + high);
-}
-
 static double trimmed_mean(const double *d, size_t count, size_t trim)
 {
     double sorted[ORACLE_INPUTS_MAX];
@@ -511,6 +516,10 @@ static double mean_form(const struct oracle_federation *federation,
     }
     for (size_t t = 0; t < federation->input_count; t++) {
         sum += facts->weights[t] * d[t];
+    }
+    if (federation->from_median) {
+        sum += facts->weights[federation->input_count] *
+               middle_of(d, federation->input_count, ORACLE_MID);
     }
     return sum;
 }

@@ -46,17 +46,19 @@ struct oracle_federation {
     double radius; /* cclip */
     size_t iterations;
     bool from_mean; /* cclip */
-    double eps;     /* geometric_median */
+    bool from_median;
+    double eps; /* geometric_median */
     size_t f;
     size_t m;
 };
 
 /* What follows from whole models. */
 struct oracle_facts {
-    double gram[ORACLE_INPUTS_MAX][ORACLE_INPUTS_MAX];
-    double weights[ORACLE_INPUTS_MAX]; /* of the mean form; element-wise rules: unused */
-    bool chosen[ORACLE_INPUTS_MAX];    /* bulyan */
-    double radius;                     /* cclip, arc */
+    /* Behind the inputs stands the median of each coordinate. */
+    double gram[ORACLE_INPUTS_MAX + 1][ORACLE_INPUTS_MAX + 1];
+    double weights[ORACLE_INPUTS_MAX + 1]; /* of the mean form; element-wise rules: unused */
+    bool chosen[ORACLE_INPUTS_MAX];        /* bulyan */
+    double radius;                         /* cclip, arc */
     double beta;
 };
 void oracle_federate(const struct oracle_federation *federation, struct oracle_facts *ret_facts);

@@ -17,4 +17,6 @@ says 3 input-missing onefold merge --quiet --method fedexp --stats no.json --bas
 # The same bytes written again are another state of the file.
 touch -d '2001-01-01' s/tuned-3/*.safetensors
 says 3 stats-mismatch $same s/tuned-1 s/tuned-2 s/tuned-3 out
+says 3 stats-extra onefold merge --quiet --method cclip --set radius=1 --set start=median --stats stats.json \
+    --base s/base s/tuned-1 s/tuned-2 s/tuned-3 out
 test ! -e out

@@ -13,7 +13,7 @@ merge() {
     have=$(digest out)
     test "${want:=$have}" = "$have" || { echo "$rule: other bytes with: $*"; exit 1; }
 }
-for row in "cclip --set=radius=1" "geometric_median" "bulyan --set=f=1" "median" "fedgma --set=rho=0.5" \
+for row in "cclip --set=radius=1" "cclip --set=radius=1 --set=start=median" "geometric_median" "bulyan --set=f=1" "median" "fedgma --set=rho=0.5" \
     "trimmed_mean --set=trim=2" "multi_krum --set=f=1 --set=m=3" "fedexp"; do
     want=
     settings=${row#"${row%% *}"}
@@ -22,8 +22,8 @@ for row in "cclip --set=radius=1" "geometric_median" "bulyan --set=f=1" "median"
     merge "$rule" -j 3 --io mmap --memory 256MiB
     merge "$rule" -j 2 --memory 100MiB
     ONEFOLD_CPU=scalar merge "$rule" -j 2 --io threads
-    case $rule in
-    median | fedgma | trimmed_mean) ;;
+    case $row in
+    median* | fedgma* | trimmed_mean* | *start=median*) ;;
     *) merge "$rule" --stats stats.json ;;
     esac
 done

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "method/network.h"
 #include "toy.h"
 
 enum { BASE, MEAN, MEDIAN };
@@ -92,6 +93,30 @@ static void naive(const struct toy *toy, double radius, uint32_t rounds, double 
     }
 }
 
+/* Coordinate by coordinate; by counting, not by sorting. */
+static double naive_median(const struct toy *toy, size_t i)
+{
+    double middle[2] = {0.0, 0.0};
+
+    for (uint32_t t = 0; t < toy->count; t++) {
+        uint32_t below = 0;
+        uint32_t equal = 0;
+
+        for (uint32_t s = 0; s < toy->count; s++) {
+            below += toy->tau[s][i] < toy->tau[t][i] ? 1 : 0;
+            equal += toy->tau[s][i] == toy->tau[t][i] ? 1 : 0;
+        }
+        for (uint32_t k = 0; k < 2; k++) {
+            const uint32_t rank = (toy->count - 1 + k) / 2;
+
+            if (rank >= below && rank < below + equal) {
+                middle[k] = (double)toy->tau[t][i];
+            }
+        }
+    }
+    return 0.5 * (middle[0] + middle[1]);
+}
+
 static void check(const struct toy *from, double radius, uint32_t rounds, int start)
 {
     struct toy *toy = toy_make("cclip", from->count, from->length);
@@ -107,6 +132,9 @@ static void check(const struct toy *from, double radius, uint32_t rounds, int st
             v[i] += (double)toy->tau[t][i] / toy->count;
         }
     }
+    for (size_t i = 0; start == MEDIAN && i < toy->length; i++) {
+        v[i] = naive_median(toy, i);
+    }
     naive(toy, radius, rounds, v);
     for (size_t i = 0; i < toy->length; i++) {
         /* The rule's own form is the sum. */
@@ -120,11 +148,11 @@ static void test_iterated(void **state)
     struct prng prng = prng_make(prng_seed(10));
 
     (void)state;
-    for (uint32_t i = 0; i < 40; i++) {
+    for (uint32_t i = 0; i < 60; i++) {
         struct toy *toy = toy_make("cclip", (uint32_t)prng_between(&prng, 1, 12), 40);
 
         toy_fill(toy, &prng);
-        check(toy, 1.0 + 6.0 * prng_unit(&prng), 1 + i % 7, i % 2 == 0 ? BASE : MEAN);
+        check(toy, 1.0 + 6.0 * prng_unit(&prng), 1 + i % 7, (int)(i % 3));
         free(toy);
     }
 }
@@ -139,6 +167,44 @@ static void test_many_rounds_reach_the_mean(void **state)
     toy_good(toy);
     for (uint32_t t = 0; t < 4; t++) {
         toy_near(toy->coefs[t], 1.0);
+    }
+    free(toy);
+}
+
+/* A first round that cuts nothing ends at the mean; one that cuts nearly all stays at the median.
+ */
+static void test_ends_of_the_median(void **state)
+{
+    const double mean[] = {6.0, -5.0, 0.5, 0.0, 9.0, -1.0};
+    const double median[] = {6.0, -6.0, 1.0, 0.0, 10.0, -1.5};
+    struct toy *toy = toy_make_golden("cclip", 4);
+
+    (void)state;
+    toy_set(toy, "start", MEDIAN);
+    toy_set(toy, "radius", 100.0);
+    toy_good(toy);
+    toy_expect(toy, mean);
+    assert_true(toy->coefs[4] == 0.0);
+    toy_set(toy, "radius", 1e-9);
+    toy_good(toy);
+    toy_expect(toy, median);
+    toy_near(toy->coefs[4], 4.0);
+    assert_false(toy_heard(toy, "input 5"));
+    free(toy);
+}
+
+/* As many as are taken: the rule's sorting works in the narrowest strips. */
+static void test_median_of_many(void **state)
+{
+    struct prng prng = prng_make(prng_seed(11));
+    struct toy *toy = toy_make("cclip", TOY_INPUTS_MAX - 1, TOY_LENGTH_MAX);
+
+    (void)state;
+    toy_fill(toy, &prng);
+    toy_set(toy, "start", MEDIAN);
+    toy_make_extra(toy);
+    for (size_t i = 0; i < toy->length; i++) {
+        assert_true((double)toy->tau[toy->count][i] == (double)(float)naive_median(toy, i));
     }
     free(toy);
 }
@@ -167,9 +233,10 @@ static void test_needs_and_refusals(void **state)
     toy_set(toy, "iterations", 2.0);
     assert_int_equal(of_method_need(toy->method, &toy->given.params), OF_GRAM_FULL);
     toy_set(toy, "start", MEDIAN);
-    assert_int_equal(toy_run(toy), ONEFOLD_E_RECIPE);
-    assert_string_equal(toy->given.err.id, "recipe-unsupported");
-    assert_non_null(strstr(toy->given.err.message, "start: median is not offered"));
+    toy_set(toy, "iterations", 1.0);
+    assert_int_equal(of_method_need(toy->method, &toy->given.params), OF_GRAM_FULL);
+    toy->given.params.input_count = OF_NETWORK_WIRES_MAX + 1;
+    toy_refused(toy, "recipe-count", "start: median takes at most 256 models, not 257");
     assert_int_equal(of_param_check(of_method_param(toy->method, "radius"), 0.0, &err),
                      ONEFOLD_E_RECIPE);
     assert_non_null(strstr(err.message, "it must be above 0"));
@@ -184,6 +251,8 @@ int main(void)
         cmocka_unit_test(test_equal_norms_and_zero),
         cmocka_unit_test(test_iterated),
         cmocka_unit_test(test_many_rounds_reach_the_mean),
+        cmocka_unit_test(test_ends_of_the_median),
+        cmocka_unit_test(test_median_of_many),
         cmocka_unit_test(test_one_input),
         cmocka_unit_test(test_needs_and_refusals),
     };

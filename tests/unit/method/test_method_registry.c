@@ -36,6 +36,8 @@ static void test_descriptors_are_complete(void **state)
         assert_int_equal(method->solve != NULL, method->gram != OF_GRAM_NONE);
         assert_true(method->class != OF_CLASS_GRAM || method->gram != OF_GRAM_NONE);
         assert_true(method->need == NULL || method->solve != NULL);
+        assert_true(method->extra == NULL ||
+                    (method->class == OF_CLASS_GRAM && method->gram == OF_GRAM_FULL));
         assert_true(method->input_count_min >= 1);
         assert_true(method->input_count_min <= method->input_count_max);
         assert_true(method->frame == OF_FRAME_PLAIN || method->base == OF_BASE_REQUIRED);

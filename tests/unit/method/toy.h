@@ -121,16 +121,48 @@ static inline void toy_caution(struct toy *toy)
     }
 }
 
+/* The rule's extra vector stands behind the task vectors. */
+static inline bool toy_has_extra(const struct toy *toy)
+{
+    return toy->method->extra != NULL && toy->method->extra->is_wanted(&toy->given.params);
+}
+
+static inline uint32_t toy_vector_count(const struct toy *toy)
+{
+    return toy->count + (toy_has_extra(toy) ? 1 : 0);
+}
+
+static inline void toy_make_extra(struct toy *toy)
+{
+    float *rows[TOY_INPUTS_MAX];
+    struct of_kern kern;
+    const struct of_block block = {.kern = &kern,
+                                   .params = &toy->given.params,
+                                   .count = toy->count,
+                                   .d = rows,
+                                   .v = toy->tau[toy->count],
+                                   .length = toy->length};
+
+    assert_true(toy->count < TOY_INPUTS_MAX);
+    assert_non_null(of_kern_init(&kern, NULL));
+    for (uint32_t t = 0; t < toy->count; t++) {
+        rows[t] = toy->tau[t];
+    }
+    toy->method->extra->make(&block);
+}
+
 static inline void toy_measure(struct toy *toy, enum of_gram_need need)
 {
-    for (uint32_t s = 0; s < toy->count; s++) {
-        for (uint32_t t = 0; t < toy->count; t++) {
+    const uint32_t count = toy_vector_count(toy);
+
+    for (uint32_t s = 0; s < count; s++) {
+        for (uint32_t t = 0; t < count; t++) {
             double sum = s == t || need == OF_GRAM_FULL ? 0.0 : OF_PARAM_NOT_GIVEN;
 
             for (size_t i = 0; i < toy->length; i++) {
                 sum += (double)toy->tau[s][i] * (double)toy->tau[t][i];
             }
-            toy->gram[s * toy->count + t] = sum;
+            toy->gram[s * count + t] = sum;
         }
     }
 }
@@ -138,13 +170,17 @@ static inline void toy_measure(struct toy *toy, enum of_gram_need need)
 static inline onefold_status toy_solve(struct toy *toy, struct of_arena *arena)
 {
     const enum of_gram_need need = of_method_need(toy->method, &toy->given.params);
-    const struct of_gram gram = {.count = toy->count, .need = need, .entries = toy->gram};
+    const struct of_gram gram = {
+        .count = toy->count, .has_extra = toy_has_extra(toy), .need = need, .entries = toy->gram};
     struct of_report report = {.fn = toy_hear, .context = toy};
     const struct of_solve solve = {
         .params = &toy->given.params, .gram = &gram, .arena = arena, .report = &report};
     struct of_solution solution = {.coefs = toy->coefs};
     onefold_status status;
 
+    if (gram.has_extra) {
+        toy_make_extra(toy);
+    }
     toy_measure(toy, need);
     status = toy->method->solve(&solve, &solution, &toy->given.err);
     toy->has_factor = solution.has_factor;
@@ -156,7 +192,7 @@ static inline onefold_status toy_solve(struct toy *toy, struct of_arena *arena)
 static inline void toy_sum(struct toy *toy)
 {
     memset(toy->v, 0, sizeof(toy->v));
-    for (uint32_t t = 0; t < toy->count; t++) {
+    for (uint32_t t = 0; t < toy_vector_count(toy); t++) {
         for (size_t i = 0; i < TOY_LENGTH_MAX; i++) {
             toy->v[i] = toy->v[i] + (float)toy->coefs[t] * toy->tau[t][i];
         }
