@@ -144,6 +144,10 @@ def check_federated(suite):
         for rule, settings in rules.items():
             suite.merge("%s, base + %d inputs, 64 MiB" % (rule, count), 64, "--method", rule, *settings,
                         *models(suite.scratch, count))
+    code, peak, err = run(suite.scratch, "onefold", "compare", "--quiet", "--memory", "64MiB",
+                          *models(suite.scratch, 64))
+    suite.say(code == 0 and peak <= 64 * MIB, "compare, base + 64 inputs, 64 MiB",
+              "exit %d, peak %.1f MiB" % (code, peak / MIB), err)
     shutil.rmtree(os.path.join(suite.scratch, "s"))
 
 
