@@ -159,7 +159,6 @@ static void test_outlier_moves_little(void **state)
     struct prng prng = prng_make(prng_seed(13));
     struct toy *toy = toy_make("geometric_median", 7, 64);
     struct toy *far = toy_make("geometric_median", 7, 64);
-    double moved = 0.0;
 
     (void)state;
     toy_fill(toy, &prng);
@@ -172,9 +171,9 @@ static void test_outlier_moves_little(void **state)
     toy_good(toy);
     toy_good(far);
     for (size_t i = 0; i < 64; i++) {
-        moved = fmax(moved, fabs((double)far->v[i] - (double)toy->v[i]));
+        /* The mean moves by 1000 / 7. */
+        assert_true(fabs((double)far->v[i] - (double)toy->v[i]) < 2.0);
     }
-    assert_true(moved < 2.0); /* the mean moves by 1000 / 7 */
     assert_true(toy_heard(far, "method-dominant: the task vector of input 4"));
     free(far);
     free(toy);
