@@ -73,7 +73,7 @@ const struct opt_row opt_rows[] = {
     {"memory", 0, OPT_SIZE, PLANS | OPT_COMPARE | OPT_INSPECT | OPT_VERIFY | OPT_BENCH, AT(memory),
      "SIZE", NULL, "hard bound for the process, 64MiB at least (default 256MiB)"},
     {"num-threads", 'j', OPT_NUMBER, PLANS | OPT_COMPARE | OPT_VERIFY | OPT_BENCH, AT(threads), "N",
-     NULL, "worker threads (default: usable CPUs less one)"},
+     NULL, "worker threads (default: usable CPUs)"},
     {"io", 0, OPT_WORD, PLANS | OPT_COMPARE | OPT_VERIFY | OPT_BENCH, AT(io), "BACKEND",
      opt_io_words, "I/O backend (default uring, else threads)"},
     {"direct", 0, OPT_WORD, PLANS | OPT_COMPARE | OPT_VERIFY | OPT_BENCH, AT(direct), "WHEN",

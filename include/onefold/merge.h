@@ -82,7 +82,7 @@ enum { ONEFOLD_NONFINITE_FAIL = 0, ONEFOLD_NONFINITE_KEEP = 1 };
 typedef struct onefold_plan_options {
     uint64_t
         memory_bytes; /* hard bound for the process; 0 = 256 MiB, less where a cgroup says so */
-    uint32_t worker_count;    /* 0 = usable CPUs less one */
+    uint32_t worker_count;    /* 0 = as many as usable CPUs */
     const char *io;           /* "uring", "threads", "mmap"; NULL = uring, else threads */
     int direct;               /* ONEFOLD_DIRECT_* */
     uint64_t out_shard_bytes; /* 0 = one file; default 5e9 */

@@ -32,6 +32,8 @@ enum kind {
     KIND_SUBTRACT_BF16,
     KIND_ORDER_PAIR,
     KIND_ADD_PRODUCTS,
+    KIND_ADD_VOTES,
+    KIND_DAMP,
     KIND_DIVIDE,
     KIND_SCALE,
     KIND_FINISH_DELTA,
@@ -68,6 +70,8 @@ static const struct row rows[] = {
     {"subtract_bf16", KIND_SUBTRACT_BF16, ONEFOLD_DTYPE_BF16, 6},
     {"order_pair", KIND_ORDER_PAIR, ONEFOLD_DTYPE_F32, 8},
     {"add_products", KIND_ADD_PRODUCTS, ONEFOLD_DTYPE_F32, 8},
+    {"add_votes", KIND_ADD_VOTES, ONEFOLD_DTYPE_F32, 16},
+    {"damp", KIND_DAMP, ONEFOLD_DTYPE_F32, 16},
     {"divide", KIND_DIVIDE, ONEFOLD_DTYPE_F32, 4},
     {"scale", KIND_SCALE, ONEFOLD_DTYPE_F32, 4},
     {"finish_delta", KIND_FINISH_DELTA, ONEFOLD_DTYPE_F32, 8},
@@ -116,9 +120,21 @@ static size_t call_sum(const struct of_kern *kern, struct arrays *arrays)
     return kern->sum_bf16(arrays->acc, &sum, 0, OF_GRAIN_ELEMS);
 }
 
+/* Any numbers will do as counts. */
+static struct of_kern_votes votes_of(struct arrays *arrays, float *sum)
+{
+    int32_t *counts = (int32_t *)(void *)arrays->wide;
+
+    return (struct of_kern_votes){.sum = sum,
+                                  .vote = counts,
+                                  .voter = counts + OF_GRAIN_ELEMS,
+                                  .least = counts + OF_GRAIN_ELEMS};
+}
+
 static void call_kernel(const struct of_kern *kern, const struct row *row, struct arrays *arrays)
 {
     const size_t count = OF_GRAIN_ELEMS;
+    struct of_kern_votes votes;
     uint64_t nan;
     uint64_t inf;
 
@@ -156,6 +172,14 @@ static void call_kernel(const struct of_kern *kern, const struct row *row, struc
         break;
     case KIND_ADD_PRODUCTS:
         kern->add_products(arrays->lanes, arrays->acc, arrays->base, count);
+        break;
+    case KIND_ADD_VOTES:
+        votes = votes_of(arrays, arrays->acc);
+        kern->add_votes(&votes, arrays->base, 1e-6F, 1, count);
+        break;
+    case KIND_DAMP:
+        votes = votes_of(arrays, arrays->base);
+        kern->damp(arrays->acc, &votes, count);
         break;
     case KIND_DIVIDE:
         kern->divide(arrays->acc, 1.0F, count);

@@ -44,6 +44,14 @@ struct of_kern_sum {
     float factor;
 };
 
+/* Votes on the sign of each element, 64-byte aligned arrays. Shares of all inputs together fit. */
+struct of_kern_votes {
+    float *sum;
+    int32_t *vote;  /* for less against */
+    int32_t *voter; /* who counts among the voters */
+    int32_t *least; /* votes that count in full */
+};
+
 struct of_kern {
     /* By dtype; NULL for types that are only copied. */
     of_kern_unpack_fn *unpack[ONEFOLD_DTYPE_COUNT];
@@ -73,6 +81,14 @@ struct of_kern {
      * lanes[k] = lanes[k] + ((double)a[i] * (double)b[i]), i ascending. `count` is a multiple of 8
      * except in the last call for a grain. The product is exact in double. */
     void (*add_products)(double lanes[8], const float *a, const float *b, size_t count);
+
+    /* One input's votes: sum[i] = sum[i] + (coef * d[i]); vote[i] += share * sign(d[i]); voter[i]
+     * += share where d[i] is not 0. NaN votes for nothing. */
+    void (*add_votes)(struct of_kern_votes *votes, const float *d, float coef, int32_t share,
+                      size_t count);
+    /* v[i] = sum[i], times |vote[i]| / voter[i] (at least 1) where |vote[i]| is below least[i].
+     * Each count is rounded to f32, then their quotient. */
+    void (*damp)(float *v, const struct of_kern_votes *votes, size_t count);
 
     /* acc[i] = acc[i] / divisor */
     void (*divide)(float *acc, float divisor, size_t count);

@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "kern/kern_elem.h"
 #include "kern/kern_fill.h"
+#include "kern/kern_votes.h"
 
 #include <immintrin.h>
 #include <string.h>
@@ -759,6 +760,8 @@ void of_kern_fill_avx2(struct of_kern *kern)
     kern->subtract_bf16 = subtract_bf16;
     kern->order_pair = order_pair;
     kern->add_products = add_products;
+    kern->add_votes = add_votes;
+    kern->damp = damp;
     kern->divide = divide;
     kern->scale = scale;
     kern->finish_delta = finish_delta;

@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "kern/kern_elem.h"
 #include "kern/kern_fill.h"
+#include "kern/kern_votes.h"
 
 #include <arm_neon.h>
 #include <string.h>
@@ -721,6 +722,8 @@ void of_kern_fill_neon(struct of_kern *kern)
     kern->subtract_bf16 = subtract_bf16;
     kern->order_pair = order_pair;
     kern->add_products = add_products;
+    kern->add_votes = add_votes;
+    kern->damp = damp;
     kern->divide = divide;
     kern->scale = scale;
     kern->finish_delta = finish_delta;

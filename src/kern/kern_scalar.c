@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "kern/kern_elem.h"
 #include "kern/kern_fill.h"
+#include "kern/kern_votes.h"
 
 #include <string.h>
 
@@ -336,6 +337,8 @@ void of_kern_fill_scalar(struct of_kern *kern)
     kern->subtract_bf16 = subtract_bf16;
     kern->order_pair = order_pair;
     kern->add_products = add_products;
+    kern->add_votes = add_votes;
+    kern->damp = damp;
     kern->divide = divide;
     kern->scale = scale;
     kern->finish_delta = finish_delta;

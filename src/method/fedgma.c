@@ -75,10 +75,10 @@ struct votes {
     bool has_shares;
     int32_t share[OF_NETWORK_WIRES_MAX];
     int32_t total;
-    float sum[OF_BLOCK_CHUNK];
-    int32_t vote[OF_BLOCK_CHUNK];  /* for less against */
-    int32_t voter[OF_BLOCK_CHUNK]; /* who counts among the voters */
-    int32_t least[OF_BLOCK_CHUNK]; /* votes that count in full */
+    OF_ALIGNED(64) float sum[OF_BLOCK_CHUNK];
+    OF_ALIGNED(64) int32_t vote[OF_BLOCK_CHUNK];
+    OF_ALIGNED(64) int32_t voter[OF_BLOCK_CHUNK];
+    OF_ALIGNED(64) int32_t least[OF_BLOCK_CHUNK];
 };
 #define VOTE_TOTAL 0x1p30 /* and half a unit for each input still fits 32 bits */
 
@@ -96,22 +96,6 @@ static void give_votes(const struct of_block *block, struct votes *votes)
         votes->share[t] =
             votes->has_shares ? (int32_t)(VOTE_TOTAL * ((double)block->coefs[t] / total) + 0.5) : 1;
         votes->total += votes->share[t];
-    }
-}
-
-static void add_input(struct votes *restrict votes, const float *restrict d, float coef,
-                      int32_t share)
-{
-    for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
-        votes->sum[i] = votes->sum[i] + (coef * d[i]);
-    }
-    for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
-        /* Masks of ones and zeros: a branch for each sign would cost ten times as much. */
-        const int32_t above = d[i] > 0.0F ? -1 : 0;
-        const int32_t below = d[i] < 0.0F ? -1 : 0;
-
-        votes->vote[i] += (share & above) - (share & below);
-        votes->voter[i] += share & (above | below);
     }
 }
 
@@ -147,40 +131,21 @@ static void find_least(const struct of_block *block, struct votes *votes)
     }
 }
 
-/* Nothing branches: a coordinate that counts in full is multiplied by 1, which changes no bit. */
-static void mask(struct votes *restrict votes, float *restrict v)
-{
-    for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
-        const int32_t vote = votes->vote[i];
-        const int32_t voter = votes->voter[i];
-
-        votes->vote[i] = vote < 0 ? -vote : vote;
-        votes->voter[i] = voter > 0 ? voter : 1; /* no voter, no vote: 0 of 1 */
-    }
-    for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
-        v[i] = (float)votes->vote[i] / (float)votes->voter[i];
-    }
-    for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
-        v[i] = votes->vote[i] >= votes->least[i] ? 1.0F : v[i];
-    }
-    for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
-        v[i] = v[i] * votes->sum[i];
-    }
-}
-
 static void blend(const struct of_block *block)
 {
     struct votes votes;
+    struct of_kern_votes at = {
+        .sum = votes.sum, .vote = votes.vote, .voter = votes.voter, .least = votes.least};
 
     give_votes(block, &votes);
     memset(votes.sum, 0, sizeof(votes.sum));
     memset(votes.vote, 0, sizeof(votes.vote));
     memset(votes.voter, 0, sizeof(votes.voter));
     for (uint32_t t = 0; t < block->count; t++) {
-        add_input(&votes, block->d[t], block->coefs[t], votes.share[t]);
+        block->kern->add_votes(&at, block->d[t], block->coefs[t], votes.share[t], OF_BLOCK_CHUNK);
     }
     find_least(block, &votes);
-    mask(&votes, block->v);
+    block->kern->damp(block->v, &at, OF_BLOCK_CHUNK);
 }
 
 const struct of_method of_method_fedgma = {

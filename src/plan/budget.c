@@ -94,9 +94,7 @@ onefold_status of_budget_begin(struct of_build *build, onefold_error *err)
     OF_TRY(settle_memory(build, err));
     workers_max = build->memory_bytes / 8 / (OF_STACK_BYTES + SCRATCH_BYTES);
     workers_max = of_num_min(workers_max, OF_WORKERS_MAX);
-    build->worker_count = options->worker_count != 0 ? options->worker_count
-                          : cpus > 1                 ? cpus - 1
-                                                     : 1;
+    build->worker_count = options->worker_count != 0 ? options->worker_count : cpus;
     build->worker_count = (uint32_t)of_num_min(build->worker_count, workers_max);
     return ONEFOLD_OK;
 }

@@ -34,7 +34,7 @@ enum of_nonfinite { OF_NONFINITE_FAIL, OF_NONFINITE_KEEP };
 
 struct of_plan_options {
     uint64_t memory_bytes; /* 0 = default, shrunk to what the cgroup leaves */
-    uint32_t worker_count; /* 0 = usable CPUs less one, at least 1 */
+    uint32_t worker_count; /* 0 = as many as there are usable CPUs */
     const char *io_name;   /* NULL = uring, else threads */
     enum of_direct direct;
     uint64_t out_shard_bytes; /* 0 = one file */

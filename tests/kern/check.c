@@ -28,14 +28,16 @@ struct test {
 };
 
 static const struct test tests[] = {
-    {"unpack", check_unpack},     {"pack", check_pack},         {"fold", check_fold},
-    {"sum", check_sum},           {"subtract", check_subtract}, {"order", check_order},
-    {"products", check_products}, {"finish", check_finish},     {"nonfinite", check_nonfinite},
+    {"unpack", check_unpack},     {"pack", check_pack},
+    {"fold", check_fold},         {"sum", check_sum},
+    {"subtract", check_subtract}, {"order", check_order},
+    {"products", check_products}, {"votes", check_votes},
+    {"finish", check_finish},     {"nonfinite", check_nonfinite},
     {"hash", check_hash},
 };
 
 /* Entries that the tests above cover, in their order; a new kernel needs a check first. */
-enum { COVERED = ONEFOLD_DTYPE_COUNT + ONEFOLD_DTYPE_COUNT + 4 + 1 + 2 + 1 + 1 + 3 + 1 + 1 };
+enum { COVERED = ONEFOLD_DTYPE_COUNT + ONEFOLD_DTYPE_COUNT + 4 + 1 + 2 + 1 + 1 + 2 + 3 + 1 + 1 };
 _Static_assert(sizeof(struct of_kern) == COVERED * sizeof(void (*)(void)),
                "every kernel has a check");
 

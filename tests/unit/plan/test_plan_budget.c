@@ -78,7 +78,7 @@ static void few_inputs_are_gathered_in_tiles_of_a_mebibyte(void **state)
     assert_int_equal(how->area_count, 3);
     assert_int_equal(how->area_bytes, OF_MIB + 4096);
     assert_int_equal(how->base_area_bytes, 0);
-    assert_int_equal(how->worker_count, 2);
+    assert_int_equal(how->worker_count, 3);
     assert_true(how->slot_count >= 4);
     assert_true(total(planned.plan) <= how->memory_bytes);
     assert_int_equal(line(planned.plan, "pool"), how->slot_count * how->slot_bytes);
