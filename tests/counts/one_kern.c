@@ -116,6 +116,33 @@ static void call_order_pair(const struct of_kern *kern, onefold_dtype dtype, str
     kern->order_pair(arrays->acc, arrays->x, OF_GRAIN_ELEMS);
 }
 
+/* Encoded elements are as good as any counts. */
+static struct of_kern_votes votes_of(struct arrays *arrays)
+{
+    int32_t *counts = (int32_t *)(void *)arrays->codes;
+
+    return (struct of_kern_votes){.sum = arrays->base,
+                                  .vote = counts,
+                                  .voter = counts + OF_GRAIN_ELEMS,
+                                  .least = counts + OF_GRAIN_ELEMS};
+}
+
+static void call_add_votes(const struct of_kern *kern, onefold_dtype dtype, struct arrays *arrays)
+{
+    struct of_kern_votes votes = votes_of(arrays);
+
+    (void)dtype;
+    kern->add_votes(&votes, arrays->x, 0.5F, 1, OF_GRAIN_ELEMS);
+}
+
+static void call_damp(const struct of_kern *kern, onefold_dtype dtype, struct arrays *arrays)
+{
+    const struct of_kern_votes votes = votes_of(arrays);
+
+    (void)dtype;
+    kern->damp(arrays->acc, &votes, OF_GRAIN_ELEMS);
+}
+
 static void call_add_products(const struct of_kern *kern, onefold_dtype dtype,
                               struct arrays *arrays)
 {
@@ -189,6 +216,8 @@ static const struct row rows[] = {
     {"subtract_bf16", call_subtract_bf16, ONEFOLD_DTYPE_BF16},
     {"order_pair", call_order_pair, ONEFOLD_DTYPE_F32},
     {"add_products", call_add_products, ONEFOLD_DTYPE_F32},
+    {"add_votes", call_add_votes, ONEFOLD_DTYPE_F32},
+    {"damp", call_damp, ONEFOLD_DTYPE_F32},
     {"divide", call_divide, ONEFOLD_DTYPE_F32},
     {"scale", call_scale, ONEFOLD_DTYPE_F32},
     {"finish_delta", call_finish_delta, ONEFOLD_DTYPE_F32},
