@@ -2,9 +2,8 @@
 /*
  * AVX-512 kernels (F, BW, VL, DQ): the bits of kern_scalar.c, 16 to 64 elements at a time. Built
  * with contraction off, like all else: AVX-512 brings fused multiply-add along, and the compiler
- * may not use it. Elements that do not fill a vector go under a mask, which touches
- * nothing past them: a masked lane neither reads, writes nor faults. What does not gain from wider
- * vectors stays with the AVX2 row.
+ * may not use it. Elements that do not fill a vector go under a mask: a lane that is masked neither
+ * reads nor writes nor faults. What this file does not overwrite stays with the AVX2 row.
  */
 #include "kern/kern.h"
 
@@ -597,8 +596,9 @@ static struct of_digest hash(const void *data, size_t length)
     return digest;
 }
 
-/* add_products stays with AVX2: eight lanes are one chain of additions here and two there, and the
- * wait for each addition is longer (measured: a quarter slower). */
+/* add_products stays with AVX2: the order of the law makes it a chain of additions that wait for
+ * each other, whatever the width, and with the eight lanes in one vector it was a quarter slower.
+ */
 void of_kern_fill_avx512(struct of_kern *kern)
 {
     kern->unpack[ONEFOLD_DTYPE_F16] = unpack_f16;
