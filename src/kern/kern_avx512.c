@@ -21,12 +21,12 @@
 /* The lowest `count` of 16 or 32 lanes; all of them when there are more elements. */
 static inline __mmask16 first_16(size_t count)
 {
-    return count < 16 ? (__mmask16)((1U << count) - 1) : (__mmask16)0xffff;
+    return (__mmask16)(count < 16 ? (1U << count) - 1 : 0xffffU);
 }
 
 static inline __mmask32 first_32(size_t count)
 {
-    return count < 32 ? (__mmask32)((1U << count) - 1) : (__mmask32)0xffffffff;
+    return (__mmask32)(count < 32 ? (1U << count) - 1 : 0xffffffffU);
 }
 
 static inline size_t count_bits(unsigned mask)
