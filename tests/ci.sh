@@ -55,7 +55,7 @@ sources() {
 job_style() {
     sources '*.c' '*.h' | xargs clang-format --dry-run --Werror
     echo "clang-format: in order"
-    CC=clang setup "$build" -Dsimd=avx2
+    CC=clang setup "$build" -Dsimd=avx2,avx512
     # NEON kernels need another target; the cross build compiles them with every warning.
     sources 'src/*.c' 'tools/*.c' | grep -v neon |
         xargs -P 2 -n 1 clang-tidy -p "$build" --quiet 2>"$build-tidy.log" || {

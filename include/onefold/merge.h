@@ -156,7 +156,8 @@ typedef struct onefold_run_options {
     onefold_progress_fn *progress;
     void *progress_context;
     const onefold_cancel *cancel;
-    const char *cpu; /* cap of the instruction set: "scalar", "avx2", "neon"; NULL = none */
+    /* Cap of the instruction set: "scalar", "avx2", "avx512", "neon"; NULL = none. */
+    const char *cpu;
     uint64_t reserved[8];
 } onefold_run_options;
 

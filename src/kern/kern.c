@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The table of instruction sets, and how a kernel table is filled: row after row, weakest first,
- * each overwriting what it does faster. OF_KERN_AVX2 and OF_KERN_NEON come from the build and say
- * which rows were compiled.
+ * each overwriting what it does faster. OF_KERN_AVX2, OF_KERN_AVX512 and OF_KERN_NEON come from
+ * the build and say which rows were compiled.
  */
 #include "kern/kern.h"
 
@@ -16,6 +16,11 @@ static const struct of_kern_isa isas[] = {
     {.name = "scalar", .cpu_bits = 0, .fill = of_kern_fill_scalar},
 #ifdef OF_KERN_AVX2
     {.name = "avx2", .cpu_bits = OF_CPU_AVX2 | OF_CPU_F16C, .fill = of_kern_fill_avx2},
+#endif
+#ifdef OF_KERN_AVX512
+    {.name = "avx512",
+     .cpu_bits = OF_CPU_AVX2 | OF_CPU_F16C | OF_CPU_AVX512,
+     .fill = of_kern_fill_avx512},
 #endif
 #ifdef OF_KERN_NEON
     {.name = "neon", .cpu_bits = OF_CPU_NEON, .fill = of_kern_fill_neon},

@@ -104,7 +104,7 @@ struct of_kern {
     struct of_digest (*hash)(const void *data, size_t length);
 };
 
-/* The instruction sets compiled in, weakest first; name is "scalar", "avx2", "neon". */
+/* The instruction sets compiled in, weakest first; name is "scalar", "avx2", "avx512", "neon". */
 struct of_kern_isa {
     const char *name;
     uint32_t cpu_bits; /* of_cpu bits it needs; 0 for scalar */

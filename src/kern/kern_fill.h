@@ -7,6 +7,7 @@
 
 void of_kern_fill_scalar(struct of_kern *kern);
 void of_kern_fill_avx2(struct of_kern *kern);
+void of_kern_fill_avx512(struct of_kern *kern);
 void of_kern_fill_neon(struct of_kern *kern);
 
 #endif

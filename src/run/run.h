@@ -34,7 +34,8 @@ struct of_run_options {
     of_progress_fn *progress; /* from the control thread, about ten times a second; may be NULL */
     void *progress_context;
     const volatile sig_atomic_t *cancel; /* non-zero (the signal) = stop; may be NULL */
-    const char *cpu_cap; /* "scalar", "avx2", "neon": cap of the instruction set, or NULL */
+    /* Cap of the instruction set: "scalar", "avx2", "avx512", "neon"; or NULL. */
+    const char *cpu_cap;
     const struct of_io_backend *backend; /* tests: instead of the plan's */
 };
 

@@ -14,7 +14,7 @@ import tempfile
 MKSAMPLE, ONEFOLD, ONEFOLD_HASH = (os.path.abspath(path) for path in sys.argv[1:4])
 WRAPPER = os.environ.get("MESON_EXE_WRAPPER", "").split()
 # e_machine of the program's ELF header: instruction sets it may have besides the plain one.
-MORE_ISAS = {62: ["avx2"], 183: ["neon"]}
+MORE_ISAS = {62: ["avx2", "avx512"], 183: ["neon"]}
 # Flags of the merge, digest of the result. They change only with the sample's numbers.
 CASES = [
     ("--method task_arithmetic --lambda 0.4", "780d3d320ae60ed941e68c60e1224bbb"),

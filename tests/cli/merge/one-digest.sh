@@ -4,7 +4,7 @@ onefold-mksample --size 24MB --quiet s
 want=
 for options in "-j 1 --io threads --memory 64MiB --direct off" "-j 4 --io threads --memory 512MiB --direct on" \
     "-j 2 --io mmap --memory 64MiB" "-j 3 --io mmap --memory 300MiB --direct off" "--io uring -j 2 --memory 100MiB --direct on" \
-    "--io uring -j 1 --direct off" "" "cpu=scalar --io threads" "cpu=avx2" "cpu=neon"; do
+    "--io uring -j 1 --direct off" "" "cpu=scalar --io threads" "cpu=avx2" "cpu=avx512" "cpu=neon"; do
     cpu=
     case $options in cpu=*) cpu=${options#cpu=} cpu=${cpu%% *} options=${options#cpu=$cpu} ;; esac
     code=0

@@ -108,6 +108,7 @@ static void test_unknown_cap(void **state)
     assert_null(of_kern_init(&kern, "SCALAR"));
 #ifdef __aarch64__
     assert_null(of_kern_init(&kern, "avx2"));
+    assert_null(of_kern_init(&kern, "avx512"));
 #else
     assert_null(of_kern_init(&kern, "neon"));
 #endif
