@@ -90,14 +90,17 @@ class Suite:
             print("# " + str(note).replace("\n", "\n# "))
         sys.stdout.flush()
 
+    def skip(self, name, why):
+        self.count += 1
+        print("ok %d - %s # SKIP %s" % (self.count, name, why))
+
     def merge(self, name, bound_mib, *arguments, may_lack_backend=False):
         code, peak, err = run(
             self.scratch, "onefold", "merge", "--quiet", "--memory", "%dMiB" % bound_mib, *arguments, "out"
         )
         shutil.rmtree(os.path.join(self.scratch, "out"), ignore_errors=True)
         if code != 0 and may_lack_backend and "[io-backend]" in err:
-            self.count += 1
-            print("ok %d - %s # SKIP no such backend here" % (self.count, name))
+            self.skip(name, "no such backend here")
             return
         passed = code == 0 and peak <= bound_mib * MIB
         self.say(passed, name, "exit %d, peak %.1f MiB of %d" % (code, peak / MIB, bound_mib), err)
@@ -121,7 +124,7 @@ def check_backends(suite):
 
 
 def check_many_inputs(suite):
-    for count in (2, 16, 64, 199):
+    for count in (2, 16, 64, 199, 999):
         run(suite.scratch, "onefold-mksample", "--quiet", "--sparse", "--tunes", str(count), "--size",
             "%dMB" % (20 * (count + 1)), "--force", "s")
         for backend in ("threads", "mmap"):
@@ -160,13 +163,59 @@ def check_big_tensor(suite):
 
 
 def check_many_tensors(suite):
-    for name in ("many-a", "many-b"):
+    names = ("many-a", "many-b", "many-c", "many-d")
+    for name in names:
         write_many(os.path.join(suite.scratch, name, "model.safetensors"), 100000, 40)
-    suite.merge("100,000 tensors in each of two inputs", 256, "--method", "linear", "many-a", "many-b")
+    suite.merge("100,000 tensors in each of four inputs, 64 MiB", 64, "--method", "linear", *names)
     length = write_many(os.path.join(suite.scratch, "wide", "model.safetensors"), 100000, 900)
     code, peak, err = run(suite.scratch, "onefold", "inspect", "--quiet", "wide")
     suite.say(code == 0 and peak <= 144 * MIB, "header of %d MB" % (length // 1000000),
               "exit %d, peak %.1f MiB" % (code, peak / MIB), err)
+
+
+# A group whose memory, page cache included, is limited; the two generations of control groups.
+GROUPS = (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max"))
+
+
+def make_group(limit_bytes):
+    """Path of a new group, or None where none can be had."""
+    for root, limit in GROUPS:
+        path = os.path.join(root, "onefold-bound-%d" % os.getpid())
+        try:
+            os.mkdir(path)
+        except OSError:
+            continue
+        try:
+            with open(os.path.join(path, limit), "w", encoding="ascii") as file:
+                file.write(str(limit_bytes))
+            return path
+        except OSError:
+            os.rmdir(path)
+    return None
+
+
+def check_group(suite):
+    name = "--memory 64MiB in a control group of 96 MiB, 800 MB of inputs"
+    group = make_group(96 * MIB)
+    if group is None:
+        suite.skip(name, "no control group with a memory limit can be made here")
+        return
+
+    def join():
+        with open(os.path.join(group, "cgroup.procs"), "w", encoding="ascii") as file:
+            file.write(str(os.getpid()))
+
+    try:
+        run(suite.scratch, "onefold-mksample", "--quiet", "--size", "800MB", "s")
+        command = [os.path.join(TOOLS, "onefold"), "merge", "--quiet", "--memory", "64MiB", "--method",
+                   "task_arithmetic", "--lambda", "0.4", *models(suite.scratch, 3), "out"]
+        done = subprocess.run(command, cwd=suite.scratch, preexec_fn=join, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.PIPE, text=True, check=False)
+        suite.say(done.returncode == 0, name, "exit %d" % done.returncode, done.stderr)
+        shutil.rmtree(os.path.join(suite.scratch, "s"))
+        shutil.rmtree(os.path.join(suite.scratch, "out"), ignore_errors=True)
+    finally:
+        os.rmdir(group)
 
 
 def main():
@@ -177,6 +226,7 @@ def main():
         check_federated(suite)
         check_big_tensor(suite)
         check_many_tensors(suite)
+        check_group(suite)
         print("1..%d" % suite.count)
 
 
