@@ -9,13 +9,14 @@ static void print_data(FILE *to, const char *target, const onefold_run_stats *st
 {
     (void)putc('{', to);
     out_json_member(to, "output", target);
-    (void)fprintf(to,
-                  ",\"plan_hash\":\"%s\",\"bytes_read\":%llu,\"bytes_written\":%llu,"
-                  "\"seconds\":%.6f,\"cpu_seconds\":%.6f,\"peak_memory\":%llu,\"tensors\":%llu",
-                  stats->plan_hash, (unsigned long long)stats->read_bytes,
-                  (unsigned long long)stats->written_bytes, (double)stats->wall_ns / 1e9,
-                  stats->cpu_seconds, (unsigned long long)stats->peak_memory_bytes,
-                  (unsigned long long)stats->tensor_count);
+    (void)fprintf(
+        to,
+        ",\"plan_hash\":\"%s\",\"bytes_read\":%llu,\"bytes_cached\":%llu,\"bytes_written\":%llu,"
+        "\"seconds\":%.6f,\"cpu_seconds\":%.6f,\"peak_memory\":%llu,\"tensors\":%llu",
+        stats->plan_hash, (unsigned long long)stats->read_bytes,
+        (unsigned long long)stats->cache_bytes, (unsigned long long)stats->written_bytes,
+        (double)stats->wall_ns / 1e9, stats->cpu_seconds,
+        (unsigned long long)stats->peak_memory_bytes, (unsigned long long)stats->tensor_count);
     (void)fprintf(to,
                   ",\"io\":\"%s\",\"direct_in\":%s,\"direct_out\":%s,\"huge_pages\":%s,"
                   "\"cpu\":\"%s\",\"io_wait_seconds\":%.6f,\"worker_idle_seconds\":%.6f,"
@@ -36,6 +37,23 @@ static void print_data(FILE *to, const char *target, const onefold_run_stats *st
     }
 }
 
+/* Which way the inputs came, and why. */
+static void say_way(struct out *out, const onefold_run_stats *stats)
+{
+    const char *way = strcmp(stats->io, "mmap") == 0 ? "in windows over the page cache"
+                      : stats->direct_in             ? "past the page cache"
+                                                     : "through the page cache";
+
+    if (stats->cache_bytes == 0) {
+        out_say(out, "inputs: read %s (%s)", way, stats->io);
+    } else if (stats->cache_bytes >= stats->read_bytes) {
+        out_say(out, "inputs: all in the page cache, taken from there");
+    } else {
+        out_say(out, "inputs: %s in the page cache, taken from there, the rest read %s (%s)",
+                out_bytes(stats->cache_bytes).text, way, stats->io);
+    }
+}
+
 static void say_result(struct out *out, const onefold_run_stats *stats)
 {
     const double seconds = (double)stats->wall_ns / 1e9;
@@ -45,6 +63,7 @@ static void say_result(struct out *out, const onefold_run_stats *stats)
             out_bytes(stats->read_bytes).text, out_bytes(stats->written_bytes).text, seconds,
             seconds > 0 ? bytes / seconds / 1e9 : 0.0,
             (double)stats->peak_memory_bytes / (1024.0 * 1024.0));
+    say_way(out, stats);
     /* Rules with either form of the step are compared at equal beta. */
     if (stats->has_lambda) {
         out_say(out, "lambda %.6g (of the sum), beta %.6g (of the mean)", stats->lambda,

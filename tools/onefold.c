@@ -21,71 +21,64 @@ struct verb {
 #define TYPE(name, type)   "\"" name "\":{\"type\":\"" type "\"}"
 #define TEXT_OR_NULL(name) "\"" name "\":{\"type\":[\"string\",\"null\"]}"
 
-static const struct verb verbs[] =
-    {
-        {"merge", OPT_MERGE, true,
-         "RECIPE OUT\n--method NAME [--base MODEL] [--lambda X] INPUT... OUT",
-         "fold checkpoints into OUT",
-         SCHEMA_HEAD ",\"required\":[\"output\",\"plan_hash\",\"bytes_read\",\"bytes_written\","
-                     "\"seconds\",\"peak_memory\"],\"properties\":{" TYPE(
-                         "output", "string") "," TYPE("plan_hash",
-                                                      "string") "," TYPE("bytes_read", "integer") "," TYPE("bytes_written",
-                                                                                                           "integer") "," TYPE("seconds", "number") "," TYPE("cpu_seconds", "number") "," TYPE("peak_memory", "integer") "," TYPE("tensors", "integer") "," TYPE("io", "string") "," TYPE("direct_in",
-                                                                                                                                                                                                                                                                                          "boolean") "," TYPE("direct_out", "boolean") "," TYPE("huge_pages", "boolean") "," TYPE("cpu",
-                                                                                                                                                                                                                                                                                                                                                                                  "string") "," TYPE("io_wait_seconds",
-                                                                                                                                                                                                                                                                                                                                                                                                     "number") "," TYPE("worker_idle_seconds",
-                                                                                                                                                                                                                                                                                                                                                                                                                        "number") "," TYPE("hash_busy_seconds",
-                                                                                                                                                                                                                                                                                                                                                                                                                                           "number") "," TYPE("checkpoint_digest", "string") "," TEXT_OR_NULL("model_signing_root") "}}",
-         "try \"onefold merge --help\"", cmd_merge},
-        {"plan", OPT_PLAN, true,
-         "RECIPE [OUT]\n--method NAME [--base MODEL] [--lambda X] INPUT... OUT",
-         "print what merge would do, from headers only", SCHEMA_HEAD "}",
-         "try \"onefold plan --help\"", cmd_plan},
-        {"compare", OPT_COMPARE, false, "RECIPE\n--base MODEL [--lambda X] MODEL...",
-         "look at the models before merging: lengths, angles, signs, and what they suggest",
-         compare_schema, "try \"onefold compare --help\"", cmd_compare},
-        {"inspect", OPT_INSPECT, false, "PATH...", "show what checkpoints hold, from headers only",
-         SCHEMA_HEAD
-         ",\"required\":[\"checkpoints\"],\"properties\":{\"checkpoints\":{\"type\":"
-         "\"array\",\"items\":{\"type\":\"object\",\"properties\":{" TYPE("path", "string") "," TYPE("folder", "string") "," TYPE(
-             "tensor_count",
-             "integer") "," TYPE("bytes",
-                                 "integer") "," TYPE("dtypes",
-                                                     "object") "," TYPE("metadata",
-                                                                        "object") "," TYPE("stacks",
-                                                                                           "array") "," TYPE("shards",
-                                                                                                             "array") "," TYPE("tensors",
-                                                                                                                               "array") "}}}}}",
-         "try \"onefold inspect --help\"", cmd_inspect},
-        {"verify", OPT_VERIFY, false, "DIR",
-         "read a checkpoint back and check all there is to check",
-         SCHEMA_HEAD
-         ",\"required\":[\"path\",\"findings\"],\"properties\":{" TYPE("path", "string") "," TYPE("manifest", "boolean") "," TYPE("leaves", "boolean") "," TYPE(
-             "sha256_list",
-             "boolean") "," TYPE("xxh128_list",
-                                 "boolean") "," TYPE("files",
-                                                     "integer") "," TYPE("tensors",
-                                                                         "integer") "," TYPE("bytes"
-                                                                                             "_rea"
-                                                                                             "d",
-                                                                                             "integ"
-                                                                                             "er") "," TYPE("seconds",
-                                                                                                            "number") "," TYPE("findings",
-                                                                                                                               "integer") "," TEXT_OR_NULL("checkpoint_digest") "}}",
-         "try \"onefold verify --help\"", cmd_verify},
-        {"methods", OPT_METHODS, false, "[NAME]",
-         "list merge rules, or show one with its parameters",
-         SCHEMA_HEAD ",\"required\":[\"methods\"],\"properties\":{" TYPE("methods", "array") "}}",
-         "try \"onefold methods --help\"", cmd_methods},
-        {"bench", OPT_BENCH, false, "[DIR]",
-         "measure kernels and memory, and with DIR its disk and a whole merge",
-         SCHEMA_HEAD
-         ",\"required\":[\"kernels\"],\"properties\":{" TYPE("cpus", "integer") "," TYPE(
-             "memory_copy_gb_per_s",
-             "number") "," TYPE("kernels", "array") "," TYPE("disk",
-                                                             "object") "," TYPE("pipeline",
-                                                                                "array") "}}",
-         "try \"onefold bench --help\"", cmd_bench},
+static const struct verb verbs[] = {
+    {"merge", OPT_MERGE, true, "RECIPE OUT\n--method NAME [--base MODEL] [--lambda X] INPUT... OUT",
+     "fold checkpoints into OUT",
+     SCHEMA_HEAD
+     ",\"required\":[\"output\",\"plan_hash\",\"bytes_read\",\"bytes_written\","
+     "\"seconds\",\"peak_memory\"],\"properties\":{" TYPE("output", "string") "," TYPE(
+         "plan_hash",
+         "string") "," TYPE("bytes_read", "integer") "," TYPE("bytes_cached",
+                                                              "integer") "," TYPE("bytes_written", "integer") "," TYPE("seconds", "number") "," TYPE("cpu_seconds", "number") "," TYPE("peak_memory", "integer") "," TYPE("tensors", "integer") "," TYPE("io", "string") "," TYPE("direct_in", "boolean") "," TYPE("direct_out",
+                                                                                                                                                                                                                                                                                                                   "boolean") "," TYPE("huge_pages",
+                                                                                                                                                                                                                                                                                                                                       "boolean") "," TYPE("cpu", "string") "," TYPE("io_wait_seconds", "number") "," TYPE("worker_idle_seconds", "number") "," TYPE("hash_busy_seconds",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                     "number") "," TYPE("checkpoint_digest",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                        "string") "," TEXT_OR_NULL("model_signing_root") "}}",
+     "try \"onefold merge --help\"", cmd_merge},
+    {"plan", OPT_PLAN, true, "RECIPE [OUT]\n--method NAME [--base MODEL] [--lambda X] INPUT... OUT",
+     "print what merge would do, from headers only", SCHEMA_HEAD "}", "try \"onefold plan --help\"",
+     cmd_plan},
+    {"compare", OPT_COMPARE, false, "RECIPE\n--base MODEL [--lambda X] MODEL...",
+     "look at the models before merging: lengths, angles, signs, and what they suggest",
+     compare_schema, "try \"onefold compare --help\"", cmd_compare},
+    {"inspect", OPT_INSPECT, false, "PATH...", "show what checkpoints hold, from headers only",
+     SCHEMA_HEAD
+     ",\"required\":[\"checkpoints\"],\"properties\":{\"checkpoints\":{\"type\":"
+     "\"array\",\"items\":{\"type\":\"object\",\"properties\":{" TYPE("path", "string") "," TYPE(
+         "folder",
+         "string") "," TYPE("tensor_count",
+                            "integer") "," TYPE("bytes",
+                                                "integer") "," TYPE("dtypes",
+                                                                    "object") "," TYPE("metadata",
+                                                                                       "object") "," TYPE("stacks",
+                                                                                                          "array") "," TYPE("shards",
+                                                                                                                            "array") "," TYPE("tensors",
+                                                                                                                                              "array") "}}}}}",
+     "try \"onefold inspect --help\"", cmd_inspect},
+    {"verify", OPT_VERIFY, false, "DIR", "read a checkpoint back and check all there is to check",
+     SCHEMA_HEAD ",\"required\":[\"path\",\"findings\"],\"properties\":{" TYPE("path", "string") "," TYPE("manifest", "boolean") "," TYPE("leaves", "boolean") "," TYPE(
+         "sha256_list",
+         "boolean") "," TYPE("xxh128_list",
+                             "boolean") "," TYPE("files",
+                                                 "integer") "," TYPE("tensors",
+                                                                     "integer") "," TYPE("bytes"
+                                                                                         "_rea"
+                                                                                         "d",
+                                                                                         "integ"
+                                                                                         "er") "," TYPE("seconds",
+                                                                                                        "number") "," TYPE("findings",
+                                                                                                                           "integer") "," TEXT_OR_NULL("checkpoint_digest") "}}",
+     "try \"onefold verify --help\"", cmd_verify},
+    {"methods", OPT_METHODS, false, "[NAME]", "list merge rules, or show one with its parameters",
+     SCHEMA_HEAD ",\"required\":[\"methods\"],\"properties\":{" TYPE("methods", "array") "}}",
+     "try \"onefold methods --help\"", cmd_methods},
+    {"bench", OPT_BENCH, false, "[DIR]",
+     "measure kernels and memory, and with DIR its disk and a whole merge",
+     SCHEMA_HEAD ",\"required\":[\"kernels\"],\"properties\":{" TYPE("cpus", "integer") "," TYPE(
+         "memory_copy_gb_per_s",
+         "number") "," TYPE("kernels", "array") "," TYPE("disk", "object") "," TYPE("pipeline",
+                                                                                    "array") "}}",
+     "try \"onefold bench --help\"", cmd_bench},
 };
 
 enum { VERB_COUNT = sizeof(verbs) / sizeof(verbs[0]) };

@@ -30,6 +30,7 @@ static void want(struct of_slot *slot, struct of_area *area, uint32_t input,
     area->wanted = true;
     area->issued = false;
     area->byte_count = range->byte_count;
+    area->cache_fd = -1;
     area->req = (struct of_io_req){.kind = OF_IO_READ, .owner = slot, .offset = range->offset};
     slot->unissued_count++;
 }
@@ -102,37 +103,59 @@ void of_feed_next_round(struct of_slot *slot, const struct of_plan *plan)
     choose_round(slot, plan);
 }
 
+/* Leaves the bytes to the worker. */
+static void leave_to_worker(struct of_area *area, int cache_fd)
+{
+    area->cache_fd = cache_fd;
+    area->cache_bytes = 0;
+    area->skip_bytes = 0;
+    area->data = area->buffer;
+}
+
+static void submit_read(struct of_slot *slot, struct of_area *area,
+                        const struct of_source_entry *entry, struct of_io *io)
+{
+    const uint64_t align = of_num_max(entry->align, 1);
+
+    area->skip_bytes = area->req.offset % align;
+    area->req.fd = entry->fd;
+    area->req.offset -= area->skip_bytes;
+    area->req.length = of_num_align_up(area->skip_bytes + area->byte_count, align);
+    area->req.length_must = area->skip_bytes + area->byte_count;
+    area->req.buffer = area->buffer;
+    of_io_submit(io, &area->req);
+    slot->pending_count++;
+}
+
 /* One read. *ret_issued is false when there is no room for it now. */
 static onefold_status issue_area(struct of_slot *slot, struct of_area *area, uint64_t area_bytes,
                                  struct of_source *source, struct of_io *io, bool *ret_issued,
                                  onefold_error *err)
 {
-    const struct of_plan *plan = source->plan;
     struct of_range range;
-    uint64_t align;
     int32_t entry;
+    int cache_fd;
 
     *ret_issued = false;
     if (io->in_flight == io->depth) {
         return ONEFOLD_OK;
     }
-    of_plan_visit_range(plan, &slot->visit, area->input, &range);
+    of_plan_visit_range(source->plan, &slot->visit, area->input, &range);
     OF_TRY(of_source_acquire(source, area->input, range.shard, &entry, err));
     if (entry < 0) {
         return ONEFOLD_OK;
     }
-    align = of_num_max(source->entries[entry].align, 1);
     area->source_entry = entry;
-    area->skip_bytes = range.offset % align;
-    area->req.fd = source->entries[entry].fd;
-    area->req.offset = range.offset - area->skip_bytes;
-    area->req.length = of_num_align_up(area->skip_bytes + range.byte_count, align);
-    area->req.length_must = area->skip_bytes + range.byte_count;
-    area->req.buffer = area->buffer;
-    of_assert(area->req.length <= area_bytes);
     area->issued = true;
-    of_io_submit(io, &area->req);
     *ret_issued = true;
+    of_assert(area->byte_count <= area_bytes);
+    cache_fd = of_source_ask_cache(source, entry, area->req.offset, area->byte_count);
+    if (cache_fd >= 0) {
+        leave_to_worker(area, cache_fd);
+        return ONEFOLD_OK;
+    }
+    submit_read(slot, area, &source->entries[entry], io);
+    of_assert(area->req.length <= area_bytes);
     return ONEFOLD_OK;
 }
 
@@ -156,7 +179,6 @@ onefold_status of_feed_issue(struct of_slot *slot, struct of_source *source, str
             return ONEFOLD_OK;
         }
         slot->unissued_count--;
-        slot->pending_count++;
     }
     return ONEFOLD_OK;
 }
@@ -198,12 +220,20 @@ onefold_status of_feed_complete(struct of_slot *slot, struct of_area *area,
 }
 
 static onefold_status release_area(struct of_slot *slot, struct of_area *area,
-                                   const struct of_plan *plan, struct of_io *io, onefold_error *err)
+                                   struct of_source *source, struct of_io *io, onefold_error *err)
 {
+    const struct of_plan *plan = source->plan;
     const bool was_read = area->wanted && area->issued;
 
     area->wanted = false;
     area->data = NULL;
+    if (was_read && area->cache_fd >= 0) {
+        of_source_release(source, area->source_entry);
+        area->source_entry = -1;
+        area->cache_fd = -1;
+        source->cache_bytes += area->cache_bytes;
+        return ONEFOLD_OK;
+    }
     if (!was_read || of_io_release(io, &area->req)) {
         return ONEFOLD_OK;
     }
@@ -213,7 +243,7 @@ static onefold_status release_area(struct of_slot *slot, struct of_area *area,
                       area_file(slot, area, plan).text);
 }
 
-onefold_status of_feed_release(struct of_slot *slot, const struct of_plan *plan, struct of_io *io,
+onefold_status of_feed_release(struct of_slot *slot, struct of_source *source, struct of_io *io,
                                bool all, onefold_error *err)
 {
     onefold_status status = ONEFOLD_OK;
@@ -225,7 +255,7 @@ onefold_status of_feed_release(struct of_slot *slot, const struct of_plan *plan,
         if (i == slot->area_count && !all) {
             break;
         }
-        one = release_area(slot, &slot->areas[i], plan, io, &lost);
+        one = release_area(slot, &slot->areas[i], source, io, &lost);
         if (one != ONEFOLD_OK && status == ONEFOLD_OK) {
             *err = lost;
             status = one;

@@ -29,7 +29,7 @@ OF_NODISCARD onefold_status of_feed_complete(struct of_slot *slot, struct of_are
                                              struct of_source *source, onefold_error *err);
 /* Gives the areas of the round back (the base's only after the last). Fails when bytes were lost
  * under the worker. */
-OF_NODISCARD onefold_status of_feed_release(struct of_slot *slot, const struct of_plan *plan,
+OF_NODISCARD onefold_status of_feed_release(struct of_slot *slot, struct of_source *source,
                                             struct of_io *io, bool all, onefold_error *err);
 
 #endif

@@ -15,6 +15,7 @@
 #include "base/num.h"
 #include "ckpt/digest.h"
 #include "run/element.h"
+#include "run/fetch.h"
 #include "run/survey_work.h"
 #include "run/view.h"
 
@@ -365,6 +366,9 @@ static void copy_step(const struct of_view *view)
     /* The plan takes the base or the first input that has the tensor, which stand in the first
      * round; the bytes of the output are there before anything is compared with them. */
     of_assert(data != NULL || !slot->is_first_round);
+    if (!of_fetch(view, view->elem_count)) {
+        return;
+    }
     if (data != NULL) {
         copy_from(view, data, byte_count);
     }
@@ -403,6 +407,9 @@ static void merge_step(const struct of_view *view, struct of_digest *leaves)
     for (uint64_t grain = 0; grain < view->elem_count; grain += OF_GRAIN_ELEMS) {
         const uint64_t end = of_num_min(grain + OF_GRAIN_ELEMS, view->elem_count);
 
+        if (!of_fetch(view, end)) {
+            return;
+        }
         for (uint64_t at = grain; at < end; at += OF_BLOCK_ELEMS) {
             const size_t count = of_num_min(OF_BLOCK_ELEMS, end - at);
 

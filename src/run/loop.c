@@ -50,7 +50,7 @@ static void free_slot(struct of_run *run, struct of_slot *slot)
 
     /* Whatever was lost under the visit does not matter when its result is thrown away; a visit
      * that succeeded has given its areas back long ago. */
-    if (of_feed_release(slot, run->plan, &run->io, true, &ignored) != ONEFOLD_OK) {
+    if (of_feed_release(slot, &run->source, &run->io, true, &ignored) != ONEFOLD_OK) {
         of_assert(is_stopping(run));
     }
     of_slot_enter(slot, OF_SLOT_FREE);
@@ -148,7 +148,7 @@ static void note_worked(struct of_run *run, struct of_slot *slot)
 
     of_err_clear(&lost);
     /* Bytes that vanished under the worker explain whatever it found in them. */
-    if (of_feed_release(slot, run->plan, &run->io, slot->is_last_round, &lost) != ONEFOLD_OK) {
+    if (of_feed_release(slot, &run->source, &run->io, slot->is_last_round, &lost) != ONEFOLD_OK) {
         slot->error = lost;
     }
     if (slot->error.status != ONEFOLD_OK) {
@@ -365,7 +365,8 @@ static void look_around(struct of_run *run)
     if (cancel != NULL && *cancel != 0) {
         run->cancelled = true;
     }
-    of_meter_show(&run->meter, run->io.read_bytes + run->io.written_bytes, waiting_for, false);
+    of_meter_show(&run->meter, run->io.read_bytes + run->source.cache_bytes + run->io.written_bytes,
+                  waiting_for, false);
 }
 
 onefold_status of_loop(struct of_run *run, onefold_error *err)

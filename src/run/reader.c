@@ -36,8 +36,9 @@ static onefold_status open_direct(struct of_reader *reader, onefold_error *err)
     onefold_error refusal;
     char path[64];
 
-    if (reader->direct == OF_DIRECT_OFF || (reader->direct == OF_DIRECT_AUTO &&
-                                            of_outfile_is_cached(reader->fd, reader->size_bytes))) {
+    if (reader->direct == OF_DIRECT_OFF ||
+        (reader->direct == OF_DIRECT_AUTO &&
+         of_outfile_count_cached(reader->fd, reader->size_bytes) > OF_OUTFILE_PLACES / 2)) {
         return ONEFOLD_OK;
     }
     /* Through the descriptor and not by name: it cannot become another file. */

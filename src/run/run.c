@@ -11,7 +11,8 @@
  *   loop     the control thread: what came back, then every slot one step further
  *   slot     buffers and state of one visit                      FREE READING WORKING DONE LEAVING
  *   feed     next round of a slot, its reads
- *   source   descriptors of the input shards
+ *   source   descriptors of the input shards, and what the page cache holds of them
+ *   fetch    worker side: bytes that the page cache holds
  *   job      worker side: unpack, fold, finish, pack, leaves    | element: rules over all values
  *   sink     output shards: created at full size, written at final offsets, synced when complete
  *   retire   visits in plan order: leaves, tensor digests, counts
@@ -78,11 +79,10 @@ static onefold_status prepare(struct of_run *run, onefold_error *err)
 /* ---- Buffers, backend, threads ---- */
 
 /* What the largest visit needs, and where its reads arrive. */
-static void measure(const struct of_run *run, bool mapped, struct of_slot_sizes *ret_sizes)
+static void measure(const struct of_run *run, struct of_slot_sizes *ret_sizes)
 {
     const struct of_plan *plan = run->plan;
-    struct of_slot_sizes sizes = {
-        .how = &plan->how, .leaf_count_max = 1, .step_count_max = 1, .mapped = mapped};
+    struct of_slot_sizes sizes = {.how = &plan->how, .leaf_count_max = 1, .step_count_max = 1};
 
     sizes.survey = run->surveys ? &plan->survey : NULL;
 
@@ -134,8 +134,7 @@ static onefold_status start_io(struct of_run *run, onefold_error *err)
     if (run->options->backend != NULL) {
         OF_TRY(of_io_init_with(&run->io, run->options->backend, &io_options, err));
     } else {
-        OF_TRY(of_io_init(&run->io, run->sizes.mapped ? map_name : how->io_name, &io_options,
-                          &fallback, err));
+        OF_TRY(of_io_init(&run->io, how->io_name, &io_options, &fallback, err));
     }
     run->has_io = true;
     if (fallback.status != ONEFOLD_OK) {
@@ -144,15 +143,13 @@ static onefold_status start_io(struct of_run *run, onefold_error *err)
     return ONEFOLD_OK;
 }
 
-/* Bytes that lie in the page cache already are mapped rather than copied or read again, unless the
- * user said how to read (docs/decisions/001-direct-io.md). The windows then take the memory that
- * the plan has for read areas; that these files can be mapped was just seen. */
-static bool shall_map(const struct of_run *run)
+/* Where the user left it to us how to read, bytes that the page cache holds are taken from there
+ * (docs/decisions/009-cached-bytes-copied-by-the-worker.md). */
+static bool may_ask_cache(const struct of_run *run)
 {
     const struct of_how *how = &run->plan->how;
 
-    return run->options->backend == NULL && how->io_name == NULL && how->direct == OF_DIRECT_AUTO &&
-           of_source_is_cached(run->plan);
+    return run->options->backend == NULL && how->io_name == NULL && how->direct == OF_DIRECT_AUTO;
 }
 
 static onefold_status start_threads(struct of_run *run, onefold_error *err)
@@ -195,15 +192,18 @@ static onefold_status start(struct of_run *run, onefold_error *err)
         return of_err_set(err, "argument", "\"%s\" is no instruction set of this program",
                           of_str_escape(of_str_from(run->options->cpu_cap)).text);
     }
-    measure(run, shall_map(run), &run->sizes);
+    measure(run, &run->sizes);
     OF_TRY(of_pool_init(&run->pool,
                         how->slot_count * of_slot_pool_bytes(&run->sizes) +
                             how->worker_count * scratch_bytes(plan),
                         err));
     OF_TRY(make_slots(run, err));
     OF_TRY(start_io(run, err));
-    OF_TRY(of_source_init(&run->source, plan, strcmp(run->io.backend->name, map_name) == 0,
-                          &run->arena, err));
+    OF_TRY(of_source_init(
+        &run->source, plan,
+        &(struct of_source_options){.buffered_only = strcmp(run->io.backend->name, map_name) == 0,
+                                    .ask_cache = may_ask_cache(run)},
+        &run->arena, err));
     return start_threads(run, err);
 }
 
@@ -219,7 +219,8 @@ static void stop(struct of_run *run, struct of_run_stats *stats)
     of_hasher_stop(&run->hasher);
     stats->hash_busy_ns = run->hasher.busy_ns;
     if (run->has_io) {
-        stats->read_bytes = run->io.read_bytes;
+        stats->read_bytes = run->io.read_bytes + run->source.cache_bytes;
+        stats->cache_bytes = run->source.cache_bytes;
         stats->io_wait_ns = run->io.wait_ns;
         (void)snprintf(stats->io_name, sizeof(stats->io_name), "%s", run->io.backend->name);
         of_io_finish(&run->io);

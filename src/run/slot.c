@@ -9,7 +9,7 @@
 
 uint64_t of_slot_pool_bytes(const struct of_slot_sizes *sizes)
 {
-    return sizes->mapped ? sizes->how->out_area_bytes : sizes->how->slot_bytes;
+    return sizes->how->slot_bytes;
 }
 
 static onefold_status make_sums(struct of_slot *slot, const struct of_slot_sizes *sizes,
@@ -50,10 +50,9 @@ onefold_status of_slot_init(struct of_slot *slot, uint32_t index, const struct o
     OF_TRY(make_sums(slot, sizes, arena, err));
     for (uint32_t i = 0; i <= how->area_count; i++) {
         slot->areas[i].source_entry = -1;
-        if (!sizes->mapped) {
-            slot->areas[i].buffer = at;
-            at += i < how->area_count ? how->area_bytes : how->base_area_bytes;
-        }
+        slot->areas[i].cache_fd = -1;
+        slot->areas[i].buffer = at;
+        at += i < how->area_count ? how->area_bytes : how->base_area_bytes;
     }
     slot->out_area = at;
     slot->out_area_bytes = how->out_area_bytes;

@@ -34,12 +34,14 @@ enum of_slot_state {
 /* Where the bytes of one input lie while a round lasts. */
 struct of_area {
     struct of_io_req req;
-    uint8_t *buffer;      /* in the pool; NULL when reads are mapped */
+    uint8_t *buffer;      /* in the pool */
     const uint8_t *data;  /* first byte wanted, once read; NULL: nothing in this area */
     uint64_t skip_bytes;  /* widening in front of the wanted bytes */
     uint64_t byte_count;  /* wanted */
     uint32_t input;       /* index in plan->inputs */
     int32_t source_entry; /* pinned descriptor, -1 = none */
+    int cache_fd; /* >= 0: the page cache holds the bytes, the worker takes them from there */
+    uint64_t cache_bytes; /* worker: taken so far */
     bool wanted;          /* to be read in this round */
     bool issued;          /* request is with the io layer, or was */
 };
@@ -92,7 +94,6 @@ struct of_slot_sizes {
     const struct of_how *how;
     uint32_t leaf_count_max;              /* grains of a visit */
     uint32_t step_count_max;              /* steps of a visit */
-    bool mapped;                          /* reads arrive in windows: the areas have no buffers */
     const struct of_survey_shape *survey; /* NULL: none is run */
 };
 /* Bytes of the pool that each slot takes. */

@@ -17,9 +17,9 @@ static uint32_t total_inputs(const struct of_plan *plan)
 /* Descriptors beside the inputs': output shards, ring, standard streams, folders of the inputs. */
 enum { DESCRIPTORS_ELSEWHERE = 64 };
 
-static uint32_t entries_wanted(const struct of_plan *plan, uint64_t file_count)
+static uint32_t entries_wanted(const struct of_plan *plan, uint64_t file_count, bool ask_cache)
 {
-    const uint64_t limit = of_host_raise_descriptors();
+    const uint64_t limit = of_host_raise_descriptors() / (ask_cache ? 2 : 1);
     const uint64_t folders = total_inputs(plan);
     uint64_t count = of_num_min(file_count, OF_OPEN_FILES_MAX);
 
@@ -31,14 +31,17 @@ static uint32_t entries_wanted(const struct of_plan *plan, uint64_t file_count)
 }
 
 onefold_status of_source_init(struct of_source *source, const struct of_plan *plan,
-                              bool buffered_only, struct of_arena *arena, onefold_error *err)
+                              const struct of_source_options *options, struct of_arena *arena,
+                              onefold_error *err)
 {
+    const bool buffered_only = options->buffered_only;
     const uint32_t input_count = total_inputs(plan);
     uint32_t file_count = 0;
 
     *source = (struct of_source){.plan = plan};
     source->want_direct = !buffered_only && plan->how.direct != OF_DIRECT_OFF;
     source->must_direct = !buffered_only && plan->how.direct == OF_DIRECT_ON;
+    source->ask_cache = options->ask_cache;
     source->first_file = OF_ARENA_NEW(arena, uint32_t, input_count);
     if (source->first_file == NULL) {
         return of_err_set(err, "memory", "no memory for the table of input files");
@@ -47,7 +50,7 @@ onefold_status of_source_init(struct of_source *source, const struct of_plan *pl
         source->first_file[i] = file_count;
         file_count += plan->inputs[i].checkpoint->shard_count;
     }
-    source->entry_count = entries_wanted(plan, file_count);
+    source->entry_count = entries_wanted(plan, file_count, options->ask_cache);
     source->entries = OF_ARENA_NEW(arena, struct of_source_entry, source->entry_count);
     source->entry_of = OF_ARENA_NEW(arena, int32_t, file_count);
     if (source->entries == NULL || source->entry_of == NULL) {
@@ -56,6 +59,7 @@ onefold_status of_source_init(struct of_source *source, const struct of_plan *pl
     }
     for (uint32_t i = 0; i < source->entry_count; i++) {
         source->entries[i].fd = -1;
+        source->entries[i].cache_fd = -1;
     }
     for (uint32_t i = 0; i < file_count; i++) {
         source->entry_of[i] = -1;
@@ -117,6 +121,47 @@ static onefold_status open_shard(struct of_source *source, const struct of_check
     return ONEFOLD_OK;
 }
 
+static void close_entry(struct of_source_entry *entry)
+{
+    if (entry->cache_fd == entry->fd) {
+        entry->cache_fd = -1;
+    }
+    of_file_close(&entry->cache_fd);
+    of_file_close(&entry->fd);
+}
+
+/* A file of which the cache seems to hold nothing is not asked about again. */
+static onefold_status look_into_cache(const struct of_source *source,
+                                      const struct of_checkpoint *checkpoint, uint32_t shard_index,
+                                      struct of_source_entry *entry, onefold_error *err)
+{
+    const uint64_t size_bytes = checkpoint->shards[shard_index].identity.size_bytes;
+
+    entry->cache_fd = -1;
+    if (!source->ask_cache || of_outfile_count_cached(entry->fd, size_bytes) == 0) {
+        return ONEFOLD_OK;
+    }
+    if (entry->align == 0) {
+        entry->cache_fd = entry->fd;
+        return ONEFOLD_OK;
+    }
+    return of_checkpoint_open_shard(checkpoint, shard_index, 0, &entry->cache_fd, err);
+}
+
+static onefold_status open_entry(struct of_source *source, uint32_t input, uint32_t shard_index,
+                                 struct of_source_entry *entry, onefold_error *err)
+{
+    const struct of_checkpoint *checkpoint = source->plan->inputs[input].checkpoint;
+    onefold_status status;
+
+    OF_TRY(open_shard(source, checkpoint, shard_index, entry, err));
+    status = look_into_cache(source, checkpoint, shard_index, entry, err);
+    if (status != ONEFOLD_OK) {
+        close_entry(entry);
+    }
+    return status;
+}
+
 onefold_status of_source_acquire(struct of_source *source, uint32_t input, uint32_t shard_index,
                                  int32_t *ret_entry, onefold_error *err)
 {
@@ -134,9 +179,9 @@ onefold_status of_source_acquire(struct of_source *source, uint32_t input, uint3
         entry = &source->entries[at];
         if (entry->fd >= 0) {
             source->entry_of[entry->file] = -1;
-            of_file_close(&entry->fd);
+            close_entry(entry);
         }
-        OF_TRY(open_shard(source, source->plan->inputs[input].checkpoint, shard_index, entry, err));
+        OF_TRY(open_entry(source, input, shard_index, entry, err));
         entry->file = file;
         entry->pin_count = 0;
         source->entry_of[file] = at;
@@ -153,47 +198,15 @@ void of_source_release(struct of_source *source, int32_t entry)
     source->entries[entry].pin_count--;
 }
 
-/* Shards looked at per input, and their size from which on it matters how they are read. */
-enum { CACHED_SHARDS_SEEN = 4 };
-#define CACHED_BYTES_MIN OF_MIB
-
-/* Returns false when one of them is not in the page cache; counts those that are. */
-static bool is_input_cached(const struct of_checkpoint *checkpoint, uint32_t *seen_count)
+int of_source_ask_cache(const struct of_source *source, int32_t entry, uint64_t offset,
+                        uint64_t length)
 {
-    const uint32_t stride = checkpoint->shard_count / CACHED_SHARDS_SEEN + 1;
-    onefold_error ignored;
+    const struct of_source_entry *asked = &source->entries[entry];
 
-    for (uint32_t i = 0; i < checkpoint->shard_count; i += stride) {
-        const uint64_t size_bytes = checkpoint->shards[i].identity.size_bytes;
-        bool cached;
-        int fd = -1;
-
-        if (size_bytes < CACHED_BYTES_MIN) {
-            continue;
-        }
-        if (of_checkpoint_open_shard(checkpoint, i, 0, &fd, &ignored) != ONEFOLD_OK) {
-            return false; /* the run will say why */
-        }
-        cached = of_outfile_is_cached(fd, size_bytes);
-        of_file_close(&fd);
-        if (!cached) {
-            return false;
-        }
-        (*seen_count)++;
+    if (asked->cache_fd >= 0 && of_outfile_is_range_cached(asked->cache_fd, offset, length)) {
+        return asked->cache_fd;
     }
-    return true;
-}
-
-bool of_source_is_cached(const struct of_plan *plan)
-{
-    uint32_t seen_count = 0;
-
-    for (uint32_t i = 0; i < total_inputs(plan); i++) {
-        if (!is_input_cached(plan->inputs[i].checkpoint, &seen_count)) {
-            return false;
-        }
-    }
-    return seen_count > 0;
+    return -1;
 }
 
 onefold_status of_source_check_unchanged(const struct of_source *source, onefold_error *err)
@@ -207,7 +220,7 @@ onefold_status of_source_check_unchanged(const struct of_source *source, onefold
 void of_source_finish(struct of_source *source)
 {
     for (uint32_t i = 0; i < source->entry_count; i++) {
-        of_file_close(&source->entries[i].fd);
+        close_entry(&source->entries[i]);
     }
     source->entry_count = 0;
 }

@@ -18,6 +18,7 @@
 #include "base/dtype.h"
 #include "base/limits.h"
 #include "base/num.h"
+#include "run/fetch.h"
 #include "run/view.h"
 
 #include <math.h>
@@ -334,7 +335,12 @@ static void survey_step(struct work *work, double *sums)
     of_assert(work->shape->need == OF_GRAM_NORMS ||
               work->chunks.count == view->job->plan->input_count);
     for (uint64_t at = 0; at < view->elem_count; at += OF_GRAIN_ELEMS) {
-        survey_grain(work, at, of_num_min(at + OF_GRAIN_ELEMS, view->elem_count), sums);
+        const uint64_t end = of_num_min(at + OF_GRAIN_ELEMS, view->elem_count);
+
+        if (!of_fetch(view, end)) {
+            return;
+        }
+        survey_grain(work, at, end, sums);
         sums += work->shape->sum_count;
     }
 }

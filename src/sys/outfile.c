@@ -2,6 +2,7 @@
 /* Thin wraps of the calls that write files of ours over time. */
 #include "sys/outfile.h"
 
+#include "base/num.h"
 #include "base/str.h"
 
 #include <errno.h>
@@ -41,36 +42,77 @@ void of_outfile_drop(int fd, uint64_t offset, uint64_t length)
     (void)posix_fadvise(fd, (off_t)offset, (off_t)length, POSIX_FADV_DONTNEED);
 }
 
-/* Places looked at, and pages at each: enough to tell a file that was just read or written from one
- * that was not. */
-enum { CACHE_PLACES = 8, CACHE_PAGES = 4 };
+/* Pages looked at in each place. */
+enum { PLACE_PAGES = 4 };
+/* Pages that one call asks about. */
+enum { PAGES_ASKED_MAX = 512 };
 
-bool of_outfile_is_cached(int fd, uint64_t size_bytes)
+/* Are all pages of a range of whole pages there? At most PAGES_ASKED_MAX. */
+static bool are_pages_cached(int fd, uint64_t offset, uint64_t length)
 {
     const uint64_t page_bytes = of_outfile_page_bytes();
-    const uint64_t look_bytes = CACHE_PAGES * page_bytes;
-    unsigned char pages[CACHE_PAGES];
+    unsigned char pages[PAGES_ASKED_MAX];
+    bool all = true;
+    void *map;
+
+    map = mmap(NULL, length, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, (off_t)offset);
+    if (map == MAP_FAILED) {
+        return false;
+    }
+    if (mincore(map, length, pages) != 0) {
+        all = false;
+    }
+    for (uint64_t i = 0; all && i < length / page_bytes; i++) {
+        all = (pages[i] & 1) != 0;
+    }
+    (void)munmap(map, length);
+    return all;
+}
+
+/* Of files that we may not write the kernel says that every page is there: also the one behind the
+ * end, by which such an answer is known. */
+static bool tells_cached(int fd, uint64_t size_bytes)
+{
+    const uint64_t page_bytes = of_outfile_page_bytes();
+    const uint64_t behind = of_num_align_up(size_bytes, page_bytes);
+
+    return !are_pages_cached(fd, behind, page_bytes);
+}
+
+uint32_t of_outfile_count_cached(int fd, uint64_t size_bytes)
+{
+    const uint64_t page_bytes = of_outfile_page_bytes();
+    const uint64_t look_bytes = PLACE_PAGES * page_bytes;
     uint32_t cached_count = 0;
 
-    if (size_bytes < CACHE_PLACES * look_bytes) {
-        return true; /* too small to matter */
+    if (!tells_cached(fd, size_bytes)) {
+        return 0;
     }
-    for (uint64_t i = 0; i < CACHE_PLACES; i++) {
-        const uint64_t at = (size_bytes - look_bytes) / (CACHE_PLACES - 1) * i;
-        const uint64_t offset = at - at % page_bytes;
-        void *map =
-            mmap(NULL, look_bytes, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, (off_t)offset);
+    if (size_bytes < OF_OUTFILE_PLACES * look_bytes) {
+        return OF_OUTFILE_PLACES; /* too small to matter */
+    }
+    for (uint64_t i = 0; i < OF_OUTFILE_PLACES; i++) {
+        const uint64_t at = (size_bytes - look_bytes) / (OF_OUTFILE_PLACES - 1) * i;
 
-        if (map == MAP_FAILED) {
-            return false;
-        }
-        if (mincore(map, look_bytes, pages) == 0 && (pages[0] & 1) != 0 &&
-            (pages[CACHE_PAGES - 1] & 1) != 0) {
+        if (are_pages_cached(fd, of_num_align_down(at, page_bytes), look_bytes)) {
             cached_count++;
         }
-        (void)munmap(map, look_bytes);
     }
-    return cached_count > CACHE_PLACES / 2;
+    return cached_count;
+}
+
+bool of_outfile_is_range_cached(int fd, uint64_t offset, uint64_t length)
+{
+    const uint64_t page_bytes = of_outfile_page_bytes();
+    const uint64_t end = of_num_align_up(offset + length, page_bytes);
+    const uint64_t step = PAGES_ASKED_MAX * page_bytes;
+
+    for (uint64_t at = of_num_align_down(offset, page_bytes); at < end; at += step) {
+        if (!are_pages_cached(fd, at, of_num_min(step, end - at))) {
+            return false;
+        }
+    }
+    return true;
 }
 
 void of_outfile_advise_sequential(int fd)

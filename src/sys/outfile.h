@@ -19,8 +19,13 @@ OF_NODISCARD onefold_status of_outfile_reopen(int folder, const char *name, bool
 void of_outfile_write_behind(int fd, uint64_t offset, uint64_t length);
 /* Gives the cached pages of a clean range back. */
 void of_outfile_drop(int fd, uint64_t offset, uint64_t length);
-/* True when most of the file seems to be in the page cache: a few places are looked at. */
-bool of_outfile_is_cached(int fd, uint64_t size_bytes);
+/* How many of OF_OUTFILE_PLACES places all over the file are in the page cache; all of them for a
+ * file too small to matter; none where the kernel does not tell. */
+enum { OF_OUTFILE_PLACES = 8 };
+OF_NODISCARD uint32_t of_outfile_count_cached(int fd, uint64_t size_bytes);
+/* True when the page cache holds the whole range at the moment. Only for files of which
+ * of_outfile_count_cached found something. */
+OF_NODISCARD bool of_outfile_is_range_cached(int fd, uint64_t offset, uint64_t length);
 /* The file will be read from front to back. */
 void of_outfile_advise_sequential(int fd);
 /* Reads on from a pipe, a socket or a file: *ret_length bytes, 0 at the end. Ids: input-io. */

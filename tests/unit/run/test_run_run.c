@@ -6,13 +6,16 @@
 #include "support/merging.h"
 #include "support/mkckpt.h"
 #include "support/tmpdir.h"
+#include "sys/outfile.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -278,29 +281,80 @@ static void test_overflow_is_named(void **state)
     assert_int_equal(run_in(fixture->out.text, "grep -q '\"overflow\":1' onefold.json"), 0);
 }
 
-/* Inputs that were just written lie in the page cache and are mapped; the bytes are the same. */
-static void test_cached_inputs_are_mapped(void **state)
+/* Models a and b of one BF16 tensor of 3 MB each. */
+static void make_large_inputs(const struct fixture *fixture)
 {
-    struct fixture *fixture = *state;
-    struct tmpdir_name second = tmpdir_join(fixture->dir.path, "second");
     const struct mk_tensor tensors[] = {
         {.name = "w", .dtype = ONEFOLD_DTYPE_BF16, .rank = 2, .shape = {1500, 1001}, .seed = 1}};
-    char command[3 * TMPDIR_PATH_MAX];
-    struct merging merging;
 
     remove_model(fixture->a.text);
     remove_model(fixture->b.text);
     mk_folder(fixture->a.text, tensors, 1);
     mk_folder(fixture->b.text, tensors, 1);
-    merging_init(&merging, fixture->out.text);
-    assert_int_equal(merging_run(&merging, linear(fixture, "")), ONEFOLD_OK);
-    assert_string_equal(merging.stats.io_name, "mmap");
+}
+
+/* Merges again into a second folder with a backend that asks no cache: the same bytes. */
+static void assert_same_without_cache(struct fixture *fixture)
+{
+    struct tmpdir_name second = tmpdir_join(fixture->dir.path, "second");
+    char command[3 * TMPDIR_PATH_MAX];
+    struct merging merging;
+
     merging_init(&merging, second.text);
     merging.plan_options.io_name = "threads";
     assert_int_equal(merging_run(&merging, linear(fixture, "")), ONEFOLD_OK);
     assert_string_equal(merging.stats.io_name, "threads");
+    assert_int_equal(merging.stats.cache_bytes, 0);
     (void)snprintf(command, sizeof(command), "diff -r '%s' '%s'", fixture->out.text, second.text);
     assert_int_equal(system(command), 0);
+}
+
+/* Inputs that were just written lie in the page cache and are taken from there. */
+static void test_cached_inputs_are_not_read_again(void **state)
+{
+    struct fixture *fixture = *state;
+    struct merging merging;
+
+    make_large_inputs(fixture);
+    merging_init(&merging, fixture->out.text);
+    assert_int_equal(merging_run(&merging, linear(fixture, "")), ONEFOLD_OK);
+    assert_int_equal(merging.stats.cache_bytes, merging.stats.read_bytes);
+    assert_int_equal(merging.stats.cache_bytes, 2 * UINT64_C(1500) * 1001 * 2);
+    assert_same_without_cache(fixture);
+}
+
+/* Takes the pages of one model's file from byte `from` on out of the page cache. False where they
+ * stay (a file system in memory). */
+static bool drop_tail(const char *folder, uint64_t from)
+{
+    struct tmpdir_name path = tmpdir_join(folder, "model.safetensors");
+    const int fd = open(path.text, O_RDWR | O_CLOEXEC);
+    bool dropped;
+
+    assert_true(fd >= 0);
+    assert_int_equal(fdatasync(fd), 0);
+    assert_int_equal(posix_fadvise(fd, (off_t)from, 0, POSIX_FADV_DONTNEED), 0);
+    dropped = !of_outfile_is_range_cached(fd, from, 1 << 20);
+    (void)close(fd);
+    return dropped;
+}
+
+/* What the page cache holds of a file is taken from there, the rest is read past it. */
+static void test_half_cached_inputs_are_half_read(void **state)
+{
+    struct fixture *fixture = *state;
+    struct merging merging;
+
+    make_large_inputs(fixture);
+    if (!drop_tail(fixture->a.text, 1 << 20)) {
+        print_message("SKIP: pages of this file system stay in the page cache\n");
+        skip();
+    }
+    merging_init(&merging, fixture->out.text);
+    assert_int_equal(merging_run(&merging, linear(fixture, "")), ONEFOLD_OK);
+    assert_true(merging.stats.cache_bytes >= UINT64_C(1500) * 1001 * 2);
+    assert_true(merging.stats.cache_bytes < merging.stats.read_bytes);
+    assert_same_without_cache(fixture);
 }
 
 static void test_run_check_writes_nothing(void **state)
@@ -366,7 +420,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_bad_target_paths, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_nan_in_an_input_is_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_overflow_is_named, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_cached_inputs_are_mapped, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_cached_inputs_are_not_read_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_half_cached_inputs_are_half_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_run_check_writes_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_memory_anywhere, set_up, tear_down),
     };

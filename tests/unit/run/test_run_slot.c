@@ -22,33 +22,29 @@ static const struct of_how how = {.slot_count = SLOTS,
 
 static void test_parts_do_not_overlap(void **state)
 {
-    for (int mapped = 0; mapped < 2; mapped++) {
-        const struct of_slot_sizes sizes = {
-            .how = &how, .leaf_count_max = 3, .step_count_max = 2, .mapped = mapped == 1};
-        const uint64_t each = of_slot_pool_bytes(&sizes);
-        uint8_t *pool = aligned_alloc(OF_DIRECT_ALIGN_MAX, SLOTS * each);
-        struct of_arena arena;
-        onefold_error err;
+    const struct of_slot_sizes sizes = {.how = &how, .leaf_count_max = 3, .step_count_max = 2};
+    const uint64_t each = of_slot_pool_bytes(&sizes);
+    uint8_t *pool = aligned_alloc(OF_DIRECT_ALIGN_MAX, SLOTS * each);
+    struct of_arena arena;
+    onefold_error err;
 
-        (void)state;
-        assert_non_null(pool);
-        assert_int_equal(each, mapped == 1 ? OUT : how.slot_bytes);
-        of_arena_init(&arena, 0);
-        for (uint32_t i = 0; i < SLOTS; i++) {
-            uint8_t *const start = pool + i * each;
-            struct of_slot slot;
+    (void)state;
+    assert_non_null(pool);
+    assert_int_equal(each, how.slot_bytes);
+    of_arena_init(&arena, 0);
+    for (uint32_t i = 0; i < SLOTS; i++) {
+        uint8_t *const start = pool + i * each;
+        struct of_slot slot;
 
-            assert_int_equal(of_slot_init(&slot, i, &sizes, pool, &arena, &err), ONEFOLD_OK);
-            assert_int_equal(slot.state, OF_SLOT_FREE);
-            assert_ptr_equal(slot.areas[0].buffer, mapped == 1 ? NULL : start);
-            assert_ptr_equal(slot.areas[1].buffer, mapped == 1 ? NULL : start + AREA);
-            assert_ptr_equal(of_slot_base_area(&slot)->buffer,
-                             mapped == 1 ? NULL : start + 2 * AREA);
-            assert_ptr_equal(slot.out_area, start + each - OUT);
-        }
-        of_arena_finish(&arena);
-        free(pool);
+        assert_int_equal(of_slot_init(&slot, i, &sizes, pool, &arena, &err), ONEFOLD_OK);
+        assert_int_equal(slot.state, OF_SLOT_FREE);
+        assert_ptr_equal(slot.areas[0].buffer, start);
+        assert_ptr_equal(slot.areas[1].buffer, start + AREA);
+        assert_ptr_equal(of_slot_base_area(&slot)->buffer, start + 2 * AREA);
+        assert_ptr_equal(slot.out_area, start + each - OUT);
     }
+    of_arena_finish(&arena);
+    free(pool);
 }
 
 static struct of_plan plan_of(struct of_step *steps, struct of_tensor *tensors)
