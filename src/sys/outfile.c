@@ -2,6 +2,7 @@
 /* Thin wraps of the calls that write files of ours over time. */
 #include "sys/outfile.h"
 
+#include "base/limits.h"
 #include "base/num.h"
 #include "base/str.h"
 
@@ -69,14 +70,14 @@ static bool are_pages_cached(int fd, uint64_t offset, uint64_t length)
     return all;
 }
 
-/* Of files that we may not write the kernel says that every page is there: also the one behind the
- * end, by which such an answer is known. */
+/* Of files that we may not write the kernel says that every page is there: also one behind the end,
+ * by which such an answer is known. It lies so far behind that no large folio with the end of the
+ * file in it reaches there. */
 static bool tells_cached(int fd, uint64_t size_bytes)
 {
-    const uint64_t page_bytes = of_outfile_page_bytes();
-    const uint64_t behind = of_num_align_up(size_bytes, page_bytes);
+    const uint64_t behind = of_num_align_up(size_bytes + 1, OF_GIB);
 
-    return !are_pages_cached(fd, behind, page_bytes);
+    return !are_pages_cached(fd, behind, of_outfile_page_bytes());
 }
 
 uint32_t of_outfile_count_cached(int fd, uint64_t size_bytes)
