@@ -42,6 +42,10 @@ enum { RECIPE_FACTOR = 16 };
 #define READ_BYTES_GATHER_MIN (64 * OF_KIB)
 /* Fewer slots than this leave disk or workers idle; more than the upper aim gains nothing. */
 enum { SLOTS_WANTED_MIN = 4, SLOTS_AIM_MIN = 8, SLOTS_POSSIBLE_MIN = 2 };
+/* Slots of more bytes than this together, for each worker, made cold merges slower, not faster
+ * (docs/decisions/010-bytes-in-flight.md); and reads are not made smaller than this for it. */
+#define FLIGHT_BYTES_AIM   (10 * OF_MIB)
+#define READ_BYTES_AIM_MIN (512 * OF_KIB)
 
 /* ---- The bound, the workers ---- */
 
@@ -323,20 +327,42 @@ static uint64_t cap_slots(const struct budget *budget, const struct shape *shape
     return wish > 0 ? of_num_min(slots, wish) : slots;
 }
 
+static uint64_t slots_least(const struct budget *budget)
+{
+    return of_num_min(of_num_max(SLOTS_WANTED_MIN, budget->worker_count + 2), OF_SLOTS_MAX);
+}
+
 static uint64_t slots_wanted(const struct budget *budget, const struct shape *shape)
 {
-    const uint64_t workers = budget->worker_count;
+    return cap_slots(budget, shape, slots_least(budget));
+}
 
-    return cap_slots(budget, shape,
-                     of_num_min(of_num_max(SLOTS_WANTED_MIN, workers + 2), OF_SLOTS_MAX));
+static uint64_t flight_bytes_aim(const struct budget *budget)
+{
+    return FLIGHT_BYTES_AIM * of_num_max(budget->worker_count, 2);
 }
 
 static uint64_t slots_aim(const struct budget *budget, const struct shape *shape)
 {
-    const uint64_t workers = budget->worker_count;
+    const uint64_t most = of_num_max(SLOTS_AIM_MIN, 2 * budget->worker_count + 4);
+    const uint64_t few = flight_bytes_aim(budget) / slot_bytes(shape, shape->area_count);
+    const uint64_t slots = of_num_max(slots_least(budget), of_num_min(few, most));
 
-    return cap_slots(budget, shape,
-                     of_num_min(of_num_max(SLOTS_AIM_MIN, 2 * workers + 4), OF_SLOTS_MAX));
+    return cap_slots(budget, shape, of_num_min(slots, OF_SLOTS_MAX));
+}
+
+/* Bytes of one read, were memory no matter. */
+static uint64_t read_bytes_aim(const struct budget *budget)
+{
+    const struct of_plan *plan = budget->build->plan;
+    const uint64_t areas = (uint64_t)plan->input_count + (plan->has_base ? 1 : 0) + 1;
+    uint64_t read_bytes = OF_READ_BYTES_AIM;
+
+    while (read_bytes > READ_BYTES_AIM_MIN &&
+           slots_least(budget) * areas * read_bytes > flight_bytes_aim(budget)) {
+        read_bytes /= 2;
+    }
+    return read_bytes;
 }
 
 /* The largest number of inputs up to `most` with which that many slots fit; 0 when not even one. */
@@ -541,10 +567,11 @@ onefold_status of_budget_choose(struct of_build *build, onefold_error *err)
     struct budget budget = {.build = build, .maps = io != NULL && strcmp(io, "mmap") == 0};
     struct shape shape = {0};
     const uint64_t least = read_bytes_min(build->plan);
-    uint64_t read_bytes = OF_READ_BYTES_AIM;
+    uint64_t read_bytes;
     bool found = false;
 
     add_fixed(&budget, build->memory_bytes);
+    read_bytes = read_bytes_aim(&budget);
     OF_TRY(check_texts(&budget, err));
     while (!found && read_bytes >= least) {
         found = try_size(&budget, read_bytes, 0, &shape);
