@@ -30,6 +30,16 @@ static uint32_t entries_wanted(const struct of_plan *plan, uint64_t file_count, 
     return (uint32_t)of_num_max(count, 1);
 }
 
+/* An entry stays pinned while a worker copies from it. Reads wait for a free entry, so there must
+ * be one for every area, or slots would wait for each other. */
+static bool is_room_for_all(const struct of_source *source, uint32_t file_count)
+{
+    const struct of_how *how = &source->plan->how;
+    const uint64_t areas = (uint64_t)how->slot_count * (how->area_count + 1);
+
+    return source->entry_count >= of_num_min(file_count, areas);
+}
+
 onefold_status of_source_init(struct of_source *source, const struct of_plan *plan,
                               const struct of_source_options *options, struct of_arena *arena,
                               onefold_error *err)
@@ -41,7 +51,6 @@ onefold_status of_source_init(struct of_source *source, const struct of_plan *pl
     *source = (struct of_source){.plan = plan};
     source->want_direct = !buffered_only && plan->how.direct != OF_DIRECT_OFF;
     source->must_direct = !buffered_only && plan->how.direct == OF_DIRECT_ON;
-    source->ask_cache = options->ask_cache;
     source->first_file = OF_ARENA_NEW(arena, uint32_t, input_count);
     if (source->first_file == NULL) {
         return of_err_set(err, "memory", "no memory for the table of input files");
@@ -51,6 +60,7 @@ onefold_status of_source_init(struct of_source *source, const struct of_plan *pl
         file_count += plan->inputs[i].checkpoint->shard_count;
     }
     source->entry_count = entries_wanted(plan, file_count, options->ask_cache);
+    source->ask_cache = options->ask_cache && is_room_for_all(source, file_count);
     source->entries = OF_ARENA_NEW(arena, struct of_source_entry, source->entry_count);
     source->entry_of = OF_ARENA_NEW(arena, int32_t, file_count);
     if (source->entries == NULL || source->entry_of == NULL) {
