@@ -27,7 +27,7 @@ enum kind {
     KIND_FOLD_DELTA,
     KIND_FOLD_PLAIN_BF16,
     KIND_FOLD_DELTA_BF16,
-    KIND_SUM_BF16,
+    KIND_SUM,
     KIND_SUBTRACT,
     KIND_SUBTRACT_BF16,
     KIND_ORDER_PAIR,
@@ -44,7 +44,7 @@ enum kind {
 struct row {
     const char *name;
     enum kind kind;
-    onefold_dtype dtype; /* of unpack and pack */
+    onefold_dtype dtype; /* of unpack, pack and sum */
     uint32_t elem_bytes; /* read per element and call */
 };
 
@@ -65,7 +65,9 @@ static const struct row rows[] = {
     {"fold_delta", KIND_FOLD_DELTA, ONEFOLD_DTYPE_F32, 12},
     {"fold_plain_bf16", KIND_FOLD_PLAIN_BF16, ONEFOLD_DTYPE_BF16, 6},
     {"fold_delta_bf16", KIND_FOLD_DELTA_BF16, ONEFOLD_DTYPE_BF16, 10},
-    {"sum_bf16", KIND_SUM_BF16, ONEFOLD_DTYPE_BF16, 8},
+    {"sum_bf16", KIND_SUM, ONEFOLD_DTYPE_BF16, 8},
+    {"sum_f16", KIND_SUM, ONEFOLD_DTYPE_F16, 8},
+    {"sum_f32", KIND_SUM, ONEFOLD_DTYPE_F32, 16},
     {"subtract", KIND_SUBTRACT, ONEFOLD_DTYPE_F32, 8},
     {"subtract_bf16", KIND_SUBTRACT_BF16, ONEFOLD_DTYPE_BF16, 6},
     {"order_pair", KIND_ORDER_PAIR, ONEFOLD_DTYPE_F32, 8},
@@ -83,7 +85,7 @@ static const struct row rows[] = {
 struct arrays {
     float acc[OF_GRAIN_ELEMS];
     float base[OF_GRAIN_ELEMS];
-    double wide[OF_GRAIN_ELEMS]; /* encoded elements of any type */
+    double wide[2 * OF_GRAIN_ELEMS]; /* encoded elements of any type; four grains of F32 */
     double lanes[8];
     uint64_t sum; /* keeps results that only return a number */
 };
@@ -92,6 +94,7 @@ struct arrays {
  * value here, and repeated folding with small factors keeps them ordinary. */
 static void fill_arrays(struct arrays *arrays, const struct of_kern *kern, onefold_dtype dtype)
 {
+    const size_t grain_bytes = (size_t)OF_GRAIN_ELEMS * of_dtype_size(dtype);
     uint32_t state = 1;
 
     memset(arrays->lanes, 0, sizeof(arrays->lanes));
@@ -100,14 +103,17 @@ static void fill_arrays(struct arrays *arrays, const struct of_kern *kern, onefo
         arrays->base[i] = ((float)(state >> 8) / 16777216.0F - 0.5F) * 0.1F;
         arrays->acc[i] = arrays->base[i] * 0.5F;
     }
-    (void)kern->pack[dtype](arrays->wide, arrays->base, OF_GRAIN_ELEMS);
+    /* As many grains of codes as there is room for. */
+    for (size_t at = 0; at < sizeof(arrays->wide); at += grain_bytes) {
+        (void)kern->pack[dtype]((uint8_t *)arrays->wide + at, arrays->base, OF_GRAIN_ELEMS);
+    }
 }
 
 /* Three inputs and a base, the same codes at four places. */
-static size_t call_sum(const struct of_kern *kern, struct arrays *arrays)
+static size_t call_sum(const struct of_kern *kern, const struct row *row, struct arrays *arrays)
 {
     const uint8_t *codes = (const uint8_t *)arrays->wide;
-    const size_t stride = (size_t)OF_GRAIN_ELEMS * 2;
+    const size_t stride = (size_t)OF_GRAIN_ELEMS * row->elem_bytes / 4;
     const void *x[] = {codes, codes + stride, codes + 2 * stride};
     const float coefs[] = {1.0F, 0.5F, 0.25F};
     const struct of_kern_sum sum = {.x = x,
@@ -117,7 +123,7 @@ static size_t call_sum(const struct of_kern *kern, struct arrays *arrays)
                                     .has_factor = true,
                                     .factor = 0.4F};
 
-    return kern->sum_bf16(arrays->acc, &sum, 0, OF_GRAIN_ELEMS);
+    return kern->sum[row->dtype](arrays->acc, &sum, 0, OF_GRAIN_ELEMS);
 }
 
 /* Any numbers will do as counts. */
@@ -158,8 +164,8 @@ static void call_kernel(const struct of_kern *kern, const struct row *row, struc
     case KIND_FOLD_DELTA_BF16:
         kern->fold_delta_bf16(arrays->acc, arrays->wide, arrays->base, 1e-6F, count);
         break;
-    case KIND_SUM_BF16:
-        arrays->sum += call_sum(kern, arrays);
+    case KIND_SUM:
+        arrays->sum += call_sum(kern, row, arrays);
         break;
     case KIND_SUBTRACT:
         kern->subtract(arrays->acc, (const float *)(const void *)arrays->wide, arrays->base, count);

@@ -44,6 +44,10 @@ struct of_kern_sum {
     float factor;
 };
 
+/* Elements [first, first + count) of every input; `to` receives `count` codes. Returns what pack
+ * returns. */
+typedef size_t of_kern_sum_fn(void *to, const struct of_kern_sum *sum, size_t first, size_t count);
+
 /* Votes on the sign of each element, 64-byte aligned arrays. Shares of all inputs together fit. */
 struct of_kern_votes {
     float *sum;
@@ -65,11 +69,10 @@ struct of_kern {
     void (*fold_plain_bf16)(float *acc, const void *x, float coef, size_t count);
     void (*fold_delta_bf16)(float *acc, const void *x, const float *base, float coef, size_t count);
 
-    /* The whole way of one element for the commonest case, inputs, base and result all BF16: the
-     * same bits as unpack, folds, divide, scale or finish_delta, and pack, without a pass over f32
-     * arrays for each. Elements [first, first + count) of every input; `to` receives `count` codes.
-     * Returns what pack returns. */
-    size_t (*sum_bf16)(void *to, const struct of_kern_sum *sum, size_t first, size_t count);
+    /* The whole way of one element where inputs, base and result are all of one type: the same bits
+     * as unpack, folds, divide, scale or finish_delta, and pack, without a pass over f32 arrays for
+     * each. By dtype: BF16, F16 and F32; NULL for the others. */
+    of_kern_sum_fn *sum[ONEFOLD_DTYPE_COUNT];
 
     /* d[i] = x[i] - base[i]; the second form unpacks x from BF16 on the way. */
     void (*subtract)(float *d, const float *x, const float *base, size_t count);

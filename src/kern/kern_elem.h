@@ -201,17 +201,53 @@ static inline float of_elem_from_f64(uint64_t bits)
     return (float)wide;
 }
 
-/* One element of sum_bf16; `index` counts from the start of the inputs. */
-static inline uint16_t of_elem_sum_bf16(const struct of_kern_sum *sum, size_t index)
+/* --- Fused sums: of BF16, F16 and F32; `dtype` is a constant where these are called --- */
+
+static inline size_t of_elem_sum_bytes(onefold_dtype dtype)
+{
+    return dtype == ONEFOLD_DTYPE_F32 ? 4 : 2;
+}
+
+static inline float of_elem_load(const void *codes, size_t index, onefold_dtype dtype)
+{
+    const uint8_t *at = (const uint8_t *)codes + index * of_elem_sum_bytes(dtype);
+
+    if (dtype == ONEFOLD_DTYPE_F32) {
+        return of_elem_float(of_bytes_load32(at));
+    }
+    return dtype == ONEFOLD_DTYPE_F16 ? of_elem_from_f16(of_bytes_load16(at))
+                                      : of_elem_from_bf16(of_bytes_load16(at));
+}
+
+/* Returns 1 when what was written is not finite. */
+static inline size_t of_elem_store(uint8_t *to, float value, onefold_dtype dtype)
+{
+    uint16_t code;
+
+    if (dtype == ONEFOLD_DTYPE_F32) {
+        const uint32_t bits = of_elem_to_f32(value);
+
+        of_bytes_store32(to, bits);
+        return (bits & OF_ELEM_INF_F32) == OF_ELEM_INF_F32;
+    }
+    code = dtype == ONEFOLD_DTYPE_F16 ? of_elem_to_f16(value) : of_elem_to_bf16(value);
+    of_bytes_store16(to, code);
+    return dtype == ONEFOLD_DTYPE_F16 ? (code & OF_ELEM_INF_F16) == OF_ELEM_INF_F16
+                                      : (code & OF_ELEM_INF_BF16) == OF_ELEM_INF_BF16;
+}
+
+/* One element of a fused sum; `index` counts from the start of the inputs. */
+static inline size_t of_elem_sum(uint8_t *to, const struct of_kern_sum *sum, size_t index,
+                                 onefold_dtype dtype)
 {
     float base = 0.0F;
     float acc = sum->start;
 
     if (sum->base != NULL) {
-        base = of_elem_from_bf16(of_bytes_load16((const uint8_t *)sum->base + index * 2));
+        base = of_elem_load(sum->base, index, dtype);
     }
     for (uint32_t t = 0; t < sum->input_count; t++) {
-        float x = of_elem_from_bf16(of_bytes_load16((const uint8_t *)sum->x[t] + index * 2));
+        float x = of_elem_load(sum->x[t], index, dtype);
 
         if (sum->base != NULL) {
             x = x - base;
@@ -224,12 +260,7 @@ static inline uint16_t of_elem_sum_bf16(const struct of_kern_sum *sum, size_t in
     if (sum->has_factor) {
         acc = sum->factor * acc;
     }
-    return of_elem_to_bf16(sum->base != NULL ? base + acc : acc);
-}
-
-static inline size_t of_elem_is_bad_bf16(uint16_t code)
-{
-    return (code & OF_ELEM_INF_BF16) == OF_ELEM_INF_BF16;
+    return of_elem_store(to, sum->base != NULL ? base + acc : acc, dtype);
 }
 
 #endif

@@ -69,7 +69,8 @@ static void call_fold_delta_bf16(const struct of_kern *kern, onefold_dtype dtype
 }
 
 /* Three inputs, and a base or none: the same codes at each place. */
-static void sum_three(const struct of_kern *kern, struct arrays *arrays, const void *base)
+static void sum_three(const struct of_kern *kern, onefold_dtype dtype, struct arrays *arrays,
+                      const void *base)
 {
     const void *x[] = {arrays->codes, arrays->codes, arrays->codes};
     const float coefs[] = {1.0F, 0.5F, 0.25F};
@@ -80,21 +81,17 @@ static void sum_three(const struct of_kern *kern, struct arrays *arrays, const v
                                     .has_factor = true,
                                     .factor = 0.4F};
 
-    arrays->sum += kern->sum_bf16(arrays->acc, &sum, 0, OF_GRAIN_ELEMS);
+    arrays->sum += kern->sum[dtype](arrays->acc, &sum, 0, OF_GRAIN_ELEMS);
 }
 
-static void call_sum_plain_bf16(const struct of_kern *kern, onefold_dtype dtype,
-                                struct arrays *arrays)
+static void call_sum_plain(const struct of_kern *kern, onefold_dtype dtype, struct arrays *arrays)
 {
-    (void)dtype;
-    sum_three(kern, arrays, NULL);
+    sum_three(kern, dtype, arrays, NULL);
 }
 
-static void call_sum_delta_bf16(const struct of_kern *kern, onefold_dtype dtype,
-                                struct arrays *arrays)
+static void call_sum_delta(const struct of_kern *kern, onefold_dtype dtype, struct arrays *arrays)
 {
-    (void)dtype;
-    sum_three(kern, arrays, arrays->codes);
+    sum_three(kern, dtype, arrays, arrays->codes);
 }
 
 static void call_subtract(const struct of_kern *kern, onefold_dtype dtype, struct arrays *arrays)
@@ -210,8 +207,12 @@ static const struct row rows[] = {
     {"fold_delta", call_fold_delta, ONEFOLD_DTYPE_F32},
     {"fold_plain_bf16", call_fold_plain_bf16, ONEFOLD_DTYPE_BF16},
     {"fold_delta_bf16", call_fold_delta_bf16, ONEFOLD_DTYPE_BF16},
-    {"sum_plain_bf16", call_sum_plain_bf16, ONEFOLD_DTYPE_BF16},
-    {"sum_delta_bf16", call_sum_delta_bf16, ONEFOLD_DTYPE_BF16},
+    {"sum_plain_bf16", call_sum_plain, ONEFOLD_DTYPE_BF16},
+    {"sum_delta_bf16", call_sum_delta, ONEFOLD_DTYPE_BF16},
+    {"sum_plain_f16", call_sum_plain, ONEFOLD_DTYPE_F16},
+    {"sum_delta_f16", call_sum_delta, ONEFOLD_DTYPE_F16},
+    {"sum_plain_f32", call_sum_plain, ONEFOLD_DTYPE_F32},
+    {"sum_delta_f32", call_sum_delta, ONEFOLD_DTYPE_F32},
     {"subtract", call_subtract, ONEFOLD_DTYPE_F32},
     {"subtract_bf16", call_subtract_bf16, ONEFOLD_DTYPE_BF16},
     {"order_pair", call_order_pair, ONEFOLD_DTYPE_F32},
