@@ -32,6 +32,8 @@ enum kind {
     KIND_SUBTRACT_BF16,
     KIND_ORDER_PAIR,
     KIND_ADD_PRODUCTS,
+    KIND_ADD_GRAM,
+    KIND_ADD_STATS,
     KIND_ADD_VOTES,
     KIND_DAMP,
     KIND_DIVIDE,
@@ -72,6 +74,8 @@ static const struct row rows[] = {
     {"subtract_bf16", KIND_SUBTRACT_BF16, ONEFOLD_DTYPE_BF16, 6},
     {"order_pair", KIND_ORDER_PAIR, ONEFOLD_DTYPE_F32, 8},
     {"add_products", KIND_ADD_PRODUCTS, ONEFOLD_DTYPE_F32, 8},
+    {"add_gram", KIND_ADD_GRAM, ONEFOLD_DTYPE_F32, 32},
+    {"add_stats", KIND_ADD_STATS, ONEFOLD_DTYPE_F32, 32},
     {"add_votes", KIND_ADD_VOTES, ONEFOLD_DTYPE_F32, 16},
     {"damp", KIND_DAMP, ONEFOLD_DTYPE_F32, 16},
     {"divide", KIND_DIVIDE, ONEFOLD_DTYPE_F32, 4},
@@ -81,12 +85,17 @@ static const struct row rows[] = {
     {"hash", KIND_HASH, ONEFOLD_DTYPE_F32, 4},
 };
 
+/* Inputs of the kernels that see all of them. */
+enum { VECTORS = 8 };
+
 /* The arrays of one grain. */
 struct arrays {
     float acc[OF_GRAIN_ELEMS];
     float base[OF_GRAIN_ELEMS];
     double wide[2 * OF_GRAIN_ELEMS]; /* encoded elements of any type; four grains of F32 */
     double lanes[8];
+    double gram[VECTORS * (VECTORS + 1) / 2][8];
+    uint64_t counts[2 * VECTORS + 1];
     uint64_t sum; /* keeps results that only return a number */
 };
 
@@ -98,6 +107,8 @@ static void fill_arrays(struct arrays *arrays, const struct of_kern *kern, onefo
     uint32_t state = 1;
 
     memset(arrays->lanes, 0, sizeof(arrays->lanes));
+    memset(arrays->gram, 0, sizeof(arrays->gram));
+    memset(arrays->counts, 0, sizeof(arrays->counts));
     for (uint32_t i = 0; i < OF_GRAIN_ELEMS; i++) {
         state = state * 1664525U + 1013904223U;
         arrays->base[i] = ((float)(state >> 8) / 16777216.0F - 0.5F) * 0.1F;
@@ -124,6 +135,29 @@ static size_t call_sum(const struct of_kern *kern, const struct row *row, struct
                                     .factor = 0.4F};
 
     return kern->sum[row->dtype](arrays->acc, &sum, 0, OF_GRAIN_ELEMS);
+}
+
+/* Sums or counts of eight vectors of a grain, in chunks as a survey does it. */
+static void call_vectors(const struct of_kern *kern, enum kind kind, struct arrays *arrays)
+{
+    enum { CHUNK = 256 };
+    struct of_kern_stats stats = {.overlap = arrays->lanes,
+                                  .tail = arrays->gram[0],
+                                  .zeros = arrays->counts,
+                                  .agreement = arrays->counts + VECTORS};
+
+    for (size_t at = 0; at < OF_GRAIN_ELEMS; at += CHUNK) {
+        const float *d[VECTORS];
+
+        for (size_t t = 0; t < VECTORS; t++) {
+            d[t] = arrays->base + (at + CHUNK * t) % OF_GRAIN_ELEMS;
+        }
+        if (kind == KIND_ADD_GRAM) {
+            kern->add_gram(arrays->gram, d, VECTORS, CHUNK);
+        } else {
+            kern->add_stats(&stats, d, VECTORS, CHUNK);
+        }
+    }
 }
 
 /* Any numbers will do as counts. */
@@ -178,6 +212,10 @@ static void call_kernel(const struct of_kern *kern, const struct row *row, struc
         break;
     case KIND_ADD_PRODUCTS:
         kern->add_products(arrays->lanes, arrays->acc, arrays->base, count);
+        break;
+    case KIND_ADD_GRAM:
+    case KIND_ADD_STATS:
+        call_vectors(kern, row->kind, arrays);
         break;
     case KIND_ADD_VOTES:
         votes = votes_of(arrays, arrays->acc);

@@ -56,6 +56,19 @@ struct of_kern_votes {
     int32_t *least; /* votes that count in full */
 };
 
+/* Sums and counts over elements, each seen in all inputs; inputs in their order, in double.
+ *   overlap: max |d_t| / sum |d_t| where the sum is not 0
+ *   tail:    T * sum r_t^4 / (sum r_t^2)^2, r_t = d_t - (sum d_t) / T, where sum r_t^2 is not 0
+ *   signs:   |sum sgn(d_t)|, and zeros of each d_t */
+struct of_kern_stats {
+    double *overlap;     /* [8] lanes, as of products */
+    double *tail;        /* [8] */
+    uint64_t *zeros;     /* [T] */
+    uint64_t *agreement; /* [T + 1], by |sum sgn| */
+    uint64_t in_overlap; /* elements that count there */
+    uint64_t in_tail;
+};
+
 struct of_kern {
     /* By dtype; NULL for types that are only copied. */
     of_kern_unpack_fn *unpack[ONEFOLD_DTYPE_COUNT];
@@ -84,6 +97,14 @@ struct of_kern {
      * lanes[k] = lanes[k] + ((double)a[i] * (double)b[i]), i ascending. `count` is a multiple of 8
      * except in the last call for a grain. The product is exact in double. */
     void (*add_products)(double lanes[8], const float *a, const float *b, size_t count);
+    /* The same for all pairs of `vector_count` vectors at once: lanes (0,0), (0,1) ... (0,n-1),
+     * (1,1) ... */
+    void (*add_gram)(double (*lanes)[8], const float *const *d, uint32_t vector_count,
+                     size_t count);
+    /* Adds `count` elements of the T inputs; all are finite. A multiple of 8 except in the last
+     * call for a grain. */
+    void (*add_stats)(struct of_kern_stats *stats, const float *const *d, uint32_t input_count,
+                      size_t count);
 
     /* One input's votes: sum[i] = sum[i] + (coef * d[i]); vote[i] += share * sign(d[i]); voter[i]
      * += share where d[i] is not 0. NaN votes for nothing. */

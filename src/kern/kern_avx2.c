@@ -16,6 +16,11 @@
 #include <immintrin.h>
 #include <string.h>
 
+#define OF_STATS_BYTES       32
+#define OF_STATS_WIDEN(from) _mm256_cvtps_pd(_mm_loadu_ps(from))
+#define OF_STATS_MAX(a, b)   _mm256_max_pd((__m256d)(a), (__m256d)(b))
+#include "kern/kern_stats.h"
+
 #define XXH_INLINE_ALL
 #define XXH_VECTOR XXH_AVX2
 #include <xxhash.h>
@@ -702,6 +707,126 @@ static void add_products(double lanes[8], const float *a, const float *b, size_t
     }
 }
 
+/*
+ * A tile: the pairs of `rows` vectors from s on with `cols` from t on, whose sums stay in registers
+ * while the elements pass, so that a vector loaded serves several pairs, and so do the chains of
+ * additions that would wait for themselves. Each pair's additions keep their order: nothing of it
+ * shows in the bits. Lanes 0 to 3 in one pass, 4 to 7 in another, as registers are few. `rows`,
+ * `cols` and `is_diagonal` (s is t: half of the pairs) are constants.
+ */
+enum { TILE = 3 };
+
+struct gram {
+    double (*lanes)[8];
+    const float *const *d;
+    uint32_t vector_count;
+    size_t count; /* a multiple of 8 */
+};
+
+static inline double *lanes_of(const struct gram *gram, uint32_t s, uint32_t t)
+{
+    return gram->lanes[of_elem_pair(gram->vector_count, s, t)];
+}
+
+static OF_ALWAYS_INLINE void half_tile(const struct gram *gram, uint32_t s, uint32_t t,
+                                       uint32_t rows, uint32_t cols, bool is_diagonal, size_t half)
+{
+    const float *row_at[TILE] = {NULL};
+    const float *col_at[TILE] = {NULL};
+    __m256d acc[TILE][TILE];
+    __m256d row[TILE];
+
+#pragma GCC unroll 3
+    for (uint32_t i = 0; i < rows; i++) {
+        row_at[i] = gram->d[s + i] + half;
+#pragma GCC unroll 3
+        for (uint32_t k = 0; k < cols; k++) {
+            if (!is_diagonal || i <= k) {
+                acc[i][k] = _mm256_loadu_pd(lanes_of(gram, s + i, t + k) + half);
+            }
+        }
+    }
+#pragma GCC unroll 3
+    for (uint32_t k = 0; k < cols; k++) {
+        col_at[k] = gram->d[t + k] + half;
+    }
+    for (size_t at = 0; at < gram->count; at += 8) {
+#pragma GCC unroll 3
+        for (uint32_t i = 0; i < rows; i++) {
+            row[i] = _mm256_cvtps_pd(_mm_loadu_ps(row_at[i] + at));
+        }
+#pragma GCC unroll 3
+        for (uint32_t k = 0; k < cols; k++) {
+            const __m256d col =
+                is_diagonal ? row[k] : _mm256_cvtps_pd(_mm_loadu_ps(col_at[k] + at));
+
+#pragma GCC unroll 3
+            for (uint32_t i = 0; i < rows; i++) {
+                if (!is_diagonal || i <= k) {
+                    acc[i][k] = _mm256_add_pd(acc[i][k], _mm256_mul_pd(row[i], col));
+                }
+            }
+        }
+    }
+#pragma GCC unroll 3
+    for (uint32_t i = 0; i < rows; i++) {
+#pragma GCC unroll 3
+        for (uint32_t k = 0; k < cols; k++) {
+            if (!is_diagonal || i <= k) {
+                _mm256_storeu_pd(lanes_of(gram, s + i, t + k) + half, acc[i][k]);
+            }
+        }
+    }
+}
+
+static OF_ALWAYS_INLINE void tile(const struct gram *gram, uint32_t s, uint32_t t, uint32_t rows,
+                                  uint32_t cols, bool is_diagonal)
+{
+    half_tile(gram, s, t, rows, cols, is_diagonal, 0);
+    half_tile(gram, s, t, rows, cols, is_diagonal, 4);
+}
+
+/* The tiles of the vectors from s on, TILE of them or what is left, with all that follow. */
+static void tiles_from(const struct gram *gram, uint32_t s)
+{
+    const uint32_t left = gram->vector_count - s;
+
+    switch (left) {
+    case 1:
+        tile(gram, s, s, 1, 1, true);
+        return;
+    case 2:
+        tile(gram, s, s, 2, 2, true);
+        return;
+    default:
+        tile(gram, s, s, TILE, TILE, true);
+        break;
+    }
+    for (uint32_t t = s + TILE; t < gram->vector_count; t += TILE) {
+        switch (gram->vector_count - t) {
+        case 1:
+            tile(gram, s, t, TILE, 1, false);
+            break;
+        case 2:
+            tile(gram, s, t, TILE, 2, false);
+            break;
+        default:
+            tile(gram, s, t, TILE, TILE, false);
+            break;
+        }
+    }
+}
+
+static void add_gram(double (*lanes)[8], const float *const *d, uint32_t vector_count, size_t count)
+{
+    const struct gram gram = {lanes, d, vector_count, count / 8 * 8};
+
+    for (uint32_t s = 0; s < vector_count; s += TILE) {
+        tiles_from(&gram, s);
+    }
+    of_elem_gram(lanes, d, vector_count, gram.count, count);
+}
+
 static void divide(float *acc, float divisor, size_t count)
 {
     const __m256 by = _mm256_set1_ps(divisor);
@@ -807,6 +932,8 @@ void of_kern_fill_avx2(struct of_kern *kern)
     kern->subtract_bf16 = subtract_bf16;
     kern->order_pair = order_pair;
     kern->add_products = add_products;
+    kern->add_gram = add_gram;
+    kern->add_stats = add_stats;
     kern->add_votes = add_votes;
     kern->damp = damp;
     kern->divide = divide;

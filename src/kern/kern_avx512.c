@@ -539,6 +539,128 @@ static void order_pair(float *restrict low, float *restrict high, size_t count)
     }
 }
 
+/*
+ * A tile: the pairs of `rows` vectors from s on with `cols` from t on, whose sums stay in registers
+ * while the elements pass, so that a vector loaded serves several pairs, and so do the chains of
+ * additions that would wait for themselves. Each pair's additions keep their order: nothing of it
+ * shows in the bits. `rows`, `cols` and `is_diagonal` (s is t: half of the pairs) are constants.
+ */
+enum { TILE = 4 };
+
+struct gram {
+    double (*lanes)[8];
+    const float *const *d;
+    uint32_t vector_count;
+    size_t count; /* a multiple of 8 */
+};
+
+static inline double *lanes_of(const struct gram *gram, uint32_t s, uint32_t t)
+{
+    return gram->lanes[of_elem_pair(gram->vector_count, s, t)];
+}
+
+static OF_ALWAYS_INLINE void tile(const struct gram *gram, uint32_t s, uint32_t t, uint32_t rows,
+                                  uint32_t cols, bool is_diagonal)
+{
+    const float *row_at[TILE] = {NULL};
+    const float *col_at[TILE] = {NULL};
+    __m512d acc[TILE][TILE];
+    __m512d row[TILE];
+
+#pragma GCC unroll 4
+    for (uint32_t i = 0; i < rows; i++) {
+        row_at[i] = gram->d[s + i];
+#pragma GCC unroll 4
+        for (uint32_t k = 0; k < cols; k++) {
+            if (!is_diagonal || i <= k) {
+                acc[i][k] = _mm512_loadu_pd(lanes_of(gram, s + i, t + k));
+            }
+        }
+    }
+#pragma GCC unroll 4
+    for (uint32_t k = 0; k < cols; k++) {
+        col_at[k] = gram->d[t + k];
+    }
+    for (size_t at = 0; at < gram->count; at += 8) {
+#pragma GCC unroll 4
+        for (uint32_t i = 0; i < rows; i++) {
+            row[i] = _mm512_cvtps_pd(_mm256_loadu_ps(row_at[i] + at));
+        }
+#pragma GCC unroll 4
+        for (uint32_t k = 0; k < cols; k++) {
+            const __m512d col =
+                is_diagonal ? row[k] : _mm512_cvtps_pd(_mm256_loadu_ps(col_at[k] + at));
+
+#pragma GCC unroll 4
+            for (uint32_t i = 0; i < rows; i++) {
+                if (!is_diagonal || i <= k) {
+                    acc[i][k] = _mm512_add_pd(acc[i][k], _mm512_mul_pd(row[i], col));
+                }
+            }
+        }
+    }
+#pragma GCC unroll 4
+    for (uint32_t i = 0; i < rows; i++) {
+#pragma GCC unroll 4
+        for (uint32_t k = 0; k < cols; k++) {
+            if (!is_diagonal || i <= k) {
+                _mm512_storeu_pd(lanes_of(gram, s + i, t + k), acc[i][k]);
+            }
+        }
+    }
+}
+
+/* The vectors from s on, TILE of them or what is left, with each other. */
+static void tile_on_diagonal(const struct gram *gram, uint32_t s)
+{
+    switch (gram->vector_count - s) {
+    case 1:
+        tile(gram, s, s, 1, 1, true);
+        break;
+    case 2:
+        tile(gram, s, s, 2, 2, true);
+        break;
+    case 3:
+        tile(gram, s, s, 3, 3, true);
+        break;
+    default:
+        tile(gram, s, s, TILE, TILE, true);
+        break;
+    }
+}
+
+/* TILE vectors from s on with as many from t on, or what is left. */
+static void tile_beside(const struct gram *gram, uint32_t s, uint32_t t)
+{
+    switch (gram->vector_count - t) {
+    case 1:
+        tile(gram, s, t, TILE, 1, false);
+        break;
+    case 2:
+        tile(gram, s, t, TILE, 2, false);
+        break;
+    case 3:
+        tile(gram, s, t, TILE, 3, false);
+        break;
+    default:
+        tile(gram, s, t, TILE, TILE, false);
+        break;
+    }
+}
+
+static void add_gram(double (*lanes)[8], const float *const *d, uint32_t vector_count, size_t count)
+{
+    const struct gram gram = {lanes, d, vector_count, count / 8 * 8};
+
+    for (uint32_t s = 0; s < vector_count; s += TILE) {
+        tile_on_diagonal(&gram, s);
+        for (uint32_t t = s + TILE; t < vector_count; t += TILE) {
+            tile_beside(&gram, s, t);
+        }
+    }
+    of_elem_gram(lanes, d, vector_count, gram.count, count);
+}
+
 static void divide(float *acc, float divisor, size_t count)
 {
     const __m512 by = _mm512_set1_ps(divisor);
@@ -636,8 +758,7 @@ static struct of_digest hash(const void *data, size_t length)
 }
 
 /* add_products stays with AVX2: the order of the law makes it a chain of additions that wait for
- * each other, whatever the width, and with the eight lanes in one vector it was a quarter slower.
- */
+ * each other, whatever the width. add_stats waits for divisions, which are no faster here. */
 void of_kern_fill_avx512(struct of_kern *kern)
 {
     kern->unpack[ONEFOLD_DTYPE_F16] = unpack_f16;
@@ -655,6 +776,7 @@ void of_kern_fill_avx512(struct of_kern *kern)
     kern->subtract = subtract;
     kern->subtract_bf16 = subtract_bf16;
     kern->order_pair = order_pair;
+    kern->add_gram = add_gram;
     kern->divide = divide;
     kern->scale = scale;
     kern->finish_delta = finish_delta;

@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "kern/kern.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -199,6 +200,70 @@ static inline float of_elem_from_f64(uint64_t bits)
 
     memcpy(&wide, &bits, sizeof(wide));
     return (float)wide;
+}
+
+/* --- Inner products --- */
+
+/* Where the lanes of a pair of `vector_count` vectors stand, s <= t. */
+static inline size_t of_elem_pair(uint32_t vector_count, uint32_t s, uint32_t t)
+{
+    return (size_t)s * vector_count - (size_t)s * (s + 1) / 2 + t;
+}
+
+/* Elements [first, count) of every pair, one after the other. */
+static inline void of_elem_gram(double (*lanes)[8], const float *const *d, uint32_t vector_count,
+                                size_t first, size_t count)
+{
+    for (uint32_t s = 0; s < vector_count && first < count; s++) {
+        for (uint32_t t = s; t < vector_count; t++) {
+            double *sums = lanes[of_elem_pair(vector_count, s, t)];
+
+            for (size_t i = first; i < count; i++) {
+                sums[i % 8] = sums[i % 8] + ((double)d[s][i] * (double)d[t][i]);
+            }
+        }
+    }
+}
+
+/* One element of add_stats. */
+static inline void of_elem_stats(struct of_kern_stats *stats, const float *const *d,
+                                 uint32_t input_count, size_t index)
+{
+    const double inputs = input_count;
+    double magnitude = 0.0;
+    double largest = 0.0;
+    double mean = 0.0;
+    double square = 0.0;
+    double fourth = 0.0;
+    int32_t sign = 0;
+
+    for (uint32_t t = 0; t < input_count; t++) {
+        const double value = (double)d[t][index];
+        const double size = fabs(value);
+
+        magnitude = magnitude + size;
+        largest = largest < size ? size : largest;
+        mean = mean + value;
+        sign += (value > 0.0 ? 1 : 0) - (value < 0.0 ? 1 : 0);
+        stats->zeros[t] += value == 0.0 ? 1 : 0;
+    }
+    mean = mean / inputs;
+    for (uint32_t t = 0; t < input_count; t++) {
+        const double residual = (double)d[t][index] - mean;
+        const double one = residual * residual;
+
+        square = square + one;
+        fourth = fourth + (one * one);
+    }
+    stats->agreement[sign < 0 ? -sign : sign]++;
+    if (magnitude > 0.0) {
+        stats->overlap[index % 8] = stats->overlap[index % 8] + (largest / magnitude);
+        stats->in_overlap++;
+    }
+    if (square > 0.0) {
+        stats->tail[index % 8] = stats->tail[index % 8] + (inputs * fourth / (square * square));
+        stats->in_tail++;
+    }
 }
 
 /* --- Fused sums: of BF16, F16 and F32; `dtype` is a constant where these are called --- */

@@ -15,6 +15,11 @@
 #include <arm_neon.h>
 #include <string.h>
 
+#define OF_STATS_BYTES       16
+#define OF_STATS_WIDEN(from) vcvt_f64_f32(vld1_f32(from))
+#define OF_STATS_MAX(a, b)   vmaxq_f64((float64x2_t)(a), (float64x2_t)(b))
+#include "kern/kern_stats.h"
+
 #define XXH_INLINE_ALL
 #define XXH_VECTOR XXH_NEON
 #include <xxhash.h>
@@ -675,6 +680,143 @@ static void add_products(double lanes[8], const float *a, const float *b, size_t
     }
 }
 
+/*
+ * A tile: the pairs of `rows` vectors from s on with `cols` from t on, whose sums stay in registers
+ * while the elements pass, so that a vector loaded serves several pairs, and so do the chains of
+ * additions that would wait for themselves. Each pair's additions keep their order: nothing of it
+ * shows in the bits. Lanes 0 to 3 in one pass, 4 to 7 in another. `rows`, `cols` and `is_diagonal`
+ * (s is t: half of the pairs) are constants.
+ */
+enum { TILE = 3 };
+
+struct gram {
+    double (*lanes)[8];
+    const float *const *d;
+    uint32_t vector_count;
+    size_t count; /* a multiple of 8 */
+};
+
+struct four {
+    float64x2_t low;
+    float64x2_t high;
+};
+
+static inline struct four widen(const float *from)
+{
+    const float32x4_t x = vld1q_f32(from);
+
+    return (struct four){vcvt_f64_f32(vget_low_f32(x)), vcvt_high_f64_f32(x)};
+}
+
+static inline double *lanes_of(const struct gram *gram, uint32_t s, uint32_t t)
+{
+    return gram->lanes[of_elem_pair(gram->vector_count, s, t)];
+}
+
+static OF_ALWAYS_INLINE void half_tile(const struct gram *gram, uint32_t s, uint32_t t,
+                                       uint32_t rows, uint32_t cols, bool is_diagonal, size_t half)
+{
+    const float *row_at[TILE] = {NULL};
+    const float *col_at[TILE] = {NULL};
+    struct four acc[TILE][TILE];
+    struct four row[TILE];
+
+#pragma GCC unroll 3
+    for (uint32_t i = 0; i < rows; i++) {
+        row_at[i] = gram->d[s + i] + half;
+#pragma GCC unroll 3
+        for (uint32_t k = 0; k < cols; k++) {
+            if (!is_diagonal || i <= k) {
+                const double *lanes = lanes_of(gram, s + i, t + k) + half;
+
+                acc[i][k] = (struct four){vld1q_f64(lanes), vld1q_f64(lanes + 2)};
+            }
+        }
+    }
+#pragma GCC unroll 3
+    for (uint32_t k = 0; k < cols; k++) {
+        col_at[k] = gram->d[t + k] + half;
+    }
+    for (size_t at = 0; at < gram->count; at += 8) {
+#pragma GCC unroll 3
+        for (uint32_t i = 0; i < rows; i++) {
+            row[i] = widen(row_at[i] + at);
+        }
+#pragma GCC unroll 3
+        for (uint32_t k = 0; k < cols; k++) {
+            const struct four col = is_diagonal ? row[k] : widen(col_at[k] + at);
+
+#pragma GCC unroll 3
+            for (uint32_t i = 0; i < rows; i++) {
+                if (!is_diagonal || i <= k) {
+                    acc[i][k].low = vaddq_f64(acc[i][k].low, vmulq_f64(row[i].low, col.low));
+                    acc[i][k].high = vaddq_f64(acc[i][k].high, vmulq_f64(row[i].high, col.high));
+                }
+            }
+        }
+    }
+#pragma GCC unroll 3
+    for (uint32_t i = 0; i < rows; i++) {
+#pragma GCC unroll 3
+        for (uint32_t k = 0; k < cols; k++) {
+            if (!is_diagonal || i <= k) {
+                double *lanes = lanes_of(gram, s + i, t + k) + half;
+
+                vst1q_f64(lanes, acc[i][k].low);
+                vst1q_f64(lanes + 2, acc[i][k].high);
+            }
+        }
+    }
+}
+
+static OF_ALWAYS_INLINE void tile(const struct gram *gram, uint32_t s, uint32_t t, uint32_t rows,
+                                  uint32_t cols, bool is_diagonal)
+{
+    half_tile(gram, s, t, rows, cols, is_diagonal, 0);
+    half_tile(gram, s, t, rows, cols, is_diagonal, 4);
+}
+
+/* The tiles of the vectors from s on, TILE of them or what is left, with all that follow. */
+static void tiles_from(const struct gram *gram, uint32_t s)
+{
+    const uint32_t left = gram->vector_count - s;
+
+    switch (left) {
+    case 1:
+        tile(gram, s, s, 1, 1, true);
+        return;
+    case 2:
+        tile(gram, s, s, 2, 2, true);
+        return;
+    default:
+        tile(gram, s, s, TILE, TILE, true);
+        break;
+    }
+    for (uint32_t t = s + TILE; t < gram->vector_count; t += TILE) {
+        switch (gram->vector_count - t) {
+        case 1:
+            tile(gram, s, t, TILE, 1, false);
+            break;
+        case 2:
+            tile(gram, s, t, TILE, 2, false);
+            break;
+        default:
+            tile(gram, s, t, TILE, TILE, false);
+            break;
+        }
+    }
+}
+
+static void add_gram(double (*lanes)[8], const float *const *d, uint32_t vector_count, size_t count)
+{
+    const struct gram gram = {lanes, d, vector_count, count / 8 * 8};
+
+    for (uint32_t s = 0; s < vector_count; s += TILE) {
+        tiles_from(&gram, s);
+    }
+    of_elem_gram(lanes, d, vector_count, gram.count, count);
+}
+
 static void divide(float *acc, float divisor, size_t count)
 {
     const float32x4_t by = vdupq_n_f32(divisor);
@@ -779,6 +921,8 @@ void of_kern_fill_neon(struct of_kern *kern)
     kern->subtract_bf16 = subtract_bf16;
     kern->order_pair = order_pair;
     kern->add_products = add_products;
+    kern->add_gram = add_gram;
+    kern->add_stats = add_stats;
     kern->add_votes = add_votes;
     kern->damp = damp;
     kern->divide = divide;

@@ -226,6 +226,24 @@ static void add_products(double lanes[8], const float *a, const float *b, size_t
     }
 }
 
+static void add_gram(double (*lanes)[8], const float *const *d, uint32_t vector_count, size_t count)
+{
+    for (uint32_t s = 0; s < vector_count; s++) {
+        for (uint32_t t = s; t < vector_count; t++) {
+            add_products(*lanes, d[s], d[t], count);
+            lanes++;
+        }
+    }
+}
+
+static void add_stats(struct of_kern_stats *stats, const float *const *d, uint32_t input_count,
+                      size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        of_elem_stats(stats, d, input_count, i);
+    }
+}
+
 static void divide(float *acc, float divisor, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -384,6 +402,8 @@ void of_kern_fill_scalar(struct of_kern *kern)
     kern->subtract_bf16 = subtract_bf16;
     kern->order_pair = order_pair;
     kern->add_products = add_products;
+    kern->add_gram = add_gram;
+    kern->add_stats = add_stats;
     kern->add_votes = add_votes;
     kern->damp = damp;
     kern->divide = divide;

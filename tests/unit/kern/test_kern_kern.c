@@ -46,6 +46,8 @@ static void assert_complete(const struct of_kern *kern)
     assert_non_null(kern->subtract_bf16);
     assert_non_null(kern->order_pair);
     assert_non_null(kern->add_products);
+    assert_non_null(kern->add_gram);
+    assert_non_null(kern->add_stats);
     assert_non_null(kern->divide);
     assert_non_null(kern->scale);
     assert_non_null(kern->finish_delta);
