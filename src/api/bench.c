@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Kernel speeds and what the host allows: <onefold/bench.h>. Each kernel runs over one grain, the
- * unit it works on in a merge; the arrays of a grain fit the second-level cache, so the numbers are
- * those of the kernels and not of the memory behind them.
+ * Kernel speeds and what the host allows: <onefold/bench.h>. Kernels run as in a merge: block after
+ * block, here always the same arrays of a block, which are in the nearest cache then; fused sums
+ * and hashes, whose inputs come from farther away, over arrays of a grain, which fit the
+ * second-level cache. So the numbers are those of the kernels and not of the memory behind them.
  */
 #include "onefold/bench.h"
 
@@ -171,9 +172,9 @@ static struct of_kern_votes votes_of(struct arrays *arrays, float *sum)
                                   .least = counts + OF_GRAIN_ELEMS};
 }
 
-static void call_kernel(const struct of_kern *kern, const struct row *row, struct arrays *arrays)
+static void call_block(const struct of_kern *kern, const struct row *row, struct arrays *arrays)
 {
-    const size_t count = OF_GRAIN_ELEMS;
+    const size_t count = OF_BLOCK_ELEMS;
     struct of_kern_votes votes;
     uint64_t nan;
     uint64_t inf;
@@ -198,9 +199,6 @@ static void call_kernel(const struct of_kern *kern, const struct row *row, struc
     case KIND_FOLD_DELTA_BF16:
         kern->fold_delta_bf16(arrays->acc, arrays->wide, arrays->base, 1e-6F, count);
         break;
-    case KIND_SUM:
-        arrays->sum += call_sum(kern, row, arrays);
-        break;
     case KIND_SUBTRACT:
         kern->subtract(arrays->acc, (const float *)(const void *)arrays->wide, arrays->base, count);
         break;
@@ -212,10 +210,6 @@ static void call_kernel(const struct of_kern *kern, const struct row *row, struc
         break;
     case KIND_ADD_PRODUCTS:
         kern->add_products(arrays->lanes, arrays->acc, arrays->base, count);
-        break;
-    case KIND_ADD_GRAM:
-    case KIND_ADD_STATS:
-        call_vectors(kern, row->kind, arrays);
         break;
     case KIND_ADD_VOTES:
         votes = votes_of(arrays, arrays->acc);
@@ -238,9 +232,27 @@ static void call_kernel(const struct of_kern *kern, const struct row *row, struc
         kern->count_nonfinite(arrays->acc, count, &nan, &inf);
         arrays->sum += nan + inf;
         break;
+    case KIND_SUM:
+    case KIND_ADD_GRAM:
+    case KIND_ADD_STATS:
     case KIND_HASH:
-        arrays->sum += kern->hash(arrays->acc, count * sizeof(float)).bytes[0];
-        break;
+        break; /* see below */
+    }
+}
+
+/* One grain's worth. */
+static void call_kernel(const struct of_kern *kern, const struct row *row, struct arrays *arrays)
+{
+    if (row->kind == KIND_SUM) {
+        arrays->sum += call_sum(kern, row, arrays);
+    } else if (row->kind == KIND_ADD_GRAM || row->kind == KIND_ADD_STATS) {
+        call_vectors(kern, row->kind, arrays);
+    } else if (row->kind == KIND_HASH) {
+        arrays->sum += kern->hash(arrays->acc, OF_GRAIN_ELEMS * sizeof(float)).bytes[0];
+    } else {
+        for (size_t at = 0; at < OF_GRAIN_ELEMS; at += OF_BLOCK_ELEMS) {
+            call_block(kern, row, arrays);
+        }
     }
 }
 

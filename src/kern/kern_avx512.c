@@ -479,23 +479,6 @@ static size_t sum_f32(void *to, const struct of_kern_sum *sum, size_t first, siz
     return sum_all(to, sum, first, count, ONEFOLD_DTYPE_F32);
 }
 
-static void subtract(float *restrict d, const float *restrict x, const float *restrict base,
-                     size_t count)
-{
-    size_t i = 0;
-
-    for (; i + 16 <= count; i += 16) {
-        _mm512_storeu_ps(d + i, _mm512_sub_ps(_mm512_loadu_ps(x + i), _mm512_loadu_ps(base + i)));
-    }
-    if (i < count) {
-        const __mmask16 rest = first_16(count - i);
-        const __m512 value = _mm512_maskz_loadu_ps(rest, x + i);
-
-        _mm512_mask_storeu_ps(d + i, rest,
-                              _mm512_sub_ps(value, _mm512_maskz_loadu_ps(rest, base + i)));
-    }
-}
-
 static void subtract_bf16(float *restrict d, const void *restrict x, const float *restrict base,
                           size_t count)
 {
@@ -661,22 +644,6 @@ static void add_gram(double (*lanes)[8], const float *const *d, uint32_t vector_
     of_elem_gram(lanes, d, vector_count, gram.count, count);
 }
 
-static void divide(float *acc, float divisor, size_t count)
-{
-    const __m512 by = _mm512_set1_ps(divisor);
-    size_t i = 0;
-
-    for (; i + 16 <= count; i += 16) {
-        _mm512_storeu_ps(acc + i, _mm512_div_ps(_mm512_loadu_ps(acc + i), by));
-    }
-    if (i < count) {
-        const __mmask16 rest = first_16(count - i);
-
-        _mm512_mask_storeu_ps(acc + i, rest,
-                              _mm512_div_ps(_mm512_maskz_loadu_ps(rest, acc + i), by));
-    }
-}
-
 static void scale(float *acc, float factor, size_t count)
 {
     const __m512 by = _mm512_set1_ps(factor);
@@ -758,7 +725,8 @@ static struct of_digest hash(const void *data, size_t length)
 }
 
 /* add_products stays with AVX2: the order of the law makes it a chain of additions that wait for
- * each other, whatever the width. add_stats waits for divisions, which are no faster here. */
+ * each other, whatever the width. divide and add_stats wait for divisions, which are no faster
+ * here, and subtract for memory. */
 void of_kern_fill_avx512(struct of_kern *kern)
 {
     kern->unpack[ONEFOLD_DTYPE_F16] = unpack_f16;
@@ -773,11 +741,9 @@ void of_kern_fill_avx512(struct of_kern *kern)
     kern->sum[ONEFOLD_DTYPE_BF16] = sum_bf16;
     kern->sum[ONEFOLD_DTYPE_F16] = sum_f16;
     kern->sum[ONEFOLD_DTYPE_F32] = sum_f32;
-    kern->subtract = subtract;
     kern->subtract_bf16 = subtract_bf16;
     kern->order_pair = order_pair;
     kern->add_gram = add_gram;
-    kern->divide = divide;
     kern->scale = scale;
     kern->finish_delta = finish_delta;
     kern->count_nonfinite = count_nonfinite;
