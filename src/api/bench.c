@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Kernel speeds and what the host allows: <onefold/bench.h>. Each kernel runs over one grain, the
- * unit it works on in a merge; the arrays of a grain fit the second-level cache, so the numbers are
- * those of the kernels and not of the memory behind them.
+ * Kernel speeds and what the host allows: <onefold/bench.h>. Kernels run as in a merge: block after
+ * block, here always the same arrays of a block, which are in the nearest cache then; fused sums
+ * and hashes, whose inputs come from farther away, over arrays of a grain, which fit the
+ * second-level cache. So the numbers are those of the kernels and not of the memory behind them.
  */
 #include "onefold/bench.h"
 
@@ -27,11 +28,13 @@ enum kind {
     KIND_FOLD_DELTA,
     KIND_FOLD_PLAIN_BF16,
     KIND_FOLD_DELTA_BF16,
-    KIND_SUM_BF16,
+    KIND_SUM,
     KIND_SUBTRACT,
     KIND_SUBTRACT_BF16,
     KIND_ORDER_PAIR,
     KIND_ADD_PRODUCTS,
+    KIND_ADD_GRAM,
+    KIND_ADD_STATS,
     KIND_ADD_VOTES,
     KIND_DAMP,
     KIND_DIVIDE,
@@ -44,7 +47,7 @@ enum kind {
 struct row {
     const char *name;
     enum kind kind;
-    onefold_dtype dtype; /* of unpack and pack */
+    onefold_dtype dtype; /* of unpack, pack and sum */
     uint32_t elem_bytes; /* read per element and call */
 };
 
@@ -65,11 +68,15 @@ static const struct row rows[] = {
     {"fold_delta", KIND_FOLD_DELTA, ONEFOLD_DTYPE_F32, 12},
     {"fold_plain_bf16", KIND_FOLD_PLAIN_BF16, ONEFOLD_DTYPE_BF16, 6},
     {"fold_delta_bf16", KIND_FOLD_DELTA_BF16, ONEFOLD_DTYPE_BF16, 10},
-    {"sum_bf16", KIND_SUM_BF16, ONEFOLD_DTYPE_BF16, 8},
+    {"sum_bf16", KIND_SUM, ONEFOLD_DTYPE_BF16, 8},
+    {"sum_f16", KIND_SUM, ONEFOLD_DTYPE_F16, 8},
+    {"sum_f32", KIND_SUM, ONEFOLD_DTYPE_F32, 16},
     {"subtract", KIND_SUBTRACT, ONEFOLD_DTYPE_F32, 8},
     {"subtract_bf16", KIND_SUBTRACT_BF16, ONEFOLD_DTYPE_BF16, 6},
     {"order_pair", KIND_ORDER_PAIR, ONEFOLD_DTYPE_F32, 8},
     {"add_products", KIND_ADD_PRODUCTS, ONEFOLD_DTYPE_F32, 8},
+    {"add_gram", KIND_ADD_GRAM, ONEFOLD_DTYPE_F32, 32},
+    {"add_stats", KIND_ADD_STATS, ONEFOLD_DTYPE_F32, 32},
     {"add_votes", KIND_ADD_VOTES, ONEFOLD_DTYPE_F32, 16},
     {"damp", KIND_DAMP, ONEFOLD_DTYPE_F32, 16},
     {"divide", KIND_DIVIDE, ONEFOLD_DTYPE_F32, 4},
@@ -79,12 +86,17 @@ static const struct row rows[] = {
     {"hash", KIND_HASH, ONEFOLD_DTYPE_F32, 4},
 };
 
+/* Inputs of the kernels that see all of them. */
+enum { VECTORS = 8 };
+
 /* The arrays of one grain. */
 struct arrays {
     float acc[OF_GRAIN_ELEMS];
     float base[OF_GRAIN_ELEMS];
-    double wide[OF_GRAIN_ELEMS]; /* encoded elements of any type */
+    double wide[2 * OF_GRAIN_ELEMS]; /* encoded elements of any type; four grains of F32 */
     double lanes[8];
+    double gram[VECTORS * (VECTORS + 1) / 2][8];
+    uint64_t counts[2 * VECTORS + 1];
     uint64_t sum; /* keeps results that only return a number */
 };
 
@@ -92,22 +104,28 @@ struct arrays {
  * value here, and repeated folding with small factors keeps them ordinary. */
 static void fill_arrays(struct arrays *arrays, const struct of_kern *kern, onefold_dtype dtype)
 {
+    const size_t grain_bytes = (size_t)OF_GRAIN_ELEMS * of_dtype_size(dtype);
     uint32_t state = 1;
 
     memset(arrays->lanes, 0, sizeof(arrays->lanes));
+    memset(arrays->gram, 0, sizeof(arrays->gram));
+    memset(arrays->counts, 0, sizeof(arrays->counts));
     for (uint32_t i = 0; i < OF_GRAIN_ELEMS; i++) {
         state = state * 1664525U + 1013904223U;
         arrays->base[i] = ((float)(state >> 8) / 16777216.0F - 0.5F) * 0.1F;
         arrays->acc[i] = arrays->base[i] * 0.5F;
     }
-    (void)kern->pack[dtype](arrays->wide, arrays->base, OF_GRAIN_ELEMS);
+    /* As many grains of codes as there is room for. */
+    for (size_t at = 0; at < sizeof(arrays->wide); at += grain_bytes) {
+        (void)kern->pack[dtype]((uint8_t *)arrays->wide + at, arrays->base, OF_GRAIN_ELEMS);
+    }
 }
 
 /* Three inputs and a base, the same codes at four places. */
-static size_t call_sum(const struct of_kern *kern, struct arrays *arrays)
+static size_t call_sum(const struct of_kern *kern, const struct row *row, struct arrays *arrays)
 {
     const uint8_t *codes = (const uint8_t *)arrays->wide;
-    const size_t stride = (size_t)OF_GRAIN_ELEMS * 2;
+    const size_t stride = (size_t)OF_GRAIN_ELEMS * row->elem_bytes / 4;
     const void *x[] = {codes, codes + stride, codes + 2 * stride};
     const float coefs[] = {1.0F, 0.5F, 0.25F};
     const struct of_kern_sum sum = {.x = x,
@@ -117,7 +135,30 @@ static size_t call_sum(const struct of_kern *kern, struct arrays *arrays)
                                     .has_factor = true,
                                     .factor = 0.4F};
 
-    return kern->sum_bf16(arrays->acc, &sum, 0, OF_GRAIN_ELEMS);
+    return kern->sum[row->dtype](arrays->acc, &sum, 0, OF_GRAIN_ELEMS);
+}
+
+/* Sums or counts of eight vectors of a grain, in chunks as a survey does it. */
+static void call_vectors(const struct of_kern *kern, enum kind kind, struct arrays *arrays)
+{
+    enum { CHUNK = 256 };
+    struct of_kern_stats stats = {.overlap = arrays->lanes,
+                                  .tail = arrays->gram[0],
+                                  .zeros = arrays->counts,
+                                  .agreement = arrays->counts + VECTORS};
+
+    for (size_t at = 0; at < OF_GRAIN_ELEMS; at += CHUNK) {
+        const float *d[VECTORS];
+
+        for (size_t t = 0; t < VECTORS; t++) {
+            d[t] = arrays->base + (at + CHUNK * t) % OF_GRAIN_ELEMS;
+        }
+        if (kind == KIND_ADD_GRAM) {
+            kern->add_gram(arrays->gram, d, VECTORS, CHUNK);
+        } else {
+            kern->add_stats(&stats, d, VECTORS, CHUNK);
+        }
+    }
 }
 
 /* Any numbers will do as counts. */
@@ -131,9 +172,9 @@ static struct of_kern_votes votes_of(struct arrays *arrays, float *sum)
                                   .least = counts + OF_GRAIN_ELEMS};
 }
 
-static void call_kernel(const struct of_kern *kern, const struct row *row, struct arrays *arrays)
+static void call_block(const struct of_kern *kern, const struct row *row, struct arrays *arrays)
 {
-    const size_t count = OF_GRAIN_ELEMS;
+    const size_t count = OF_BLOCK_ELEMS;
     struct of_kern_votes votes;
     uint64_t nan;
     uint64_t inf;
@@ -157,9 +198,6 @@ static void call_kernel(const struct of_kern *kern, const struct row *row, struc
         break;
     case KIND_FOLD_DELTA_BF16:
         kern->fold_delta_bf16(arrays->acc, arrays->wide, arrays->base, 1e-6F, count);
-        break;
-    case KIND_SUM_BF16:
-        arrays->sum += call_sum(kern, arrays);
         break;
     case KIND_SUBTRACT:
         kern->subtract(arrays->acc, (const float *)(const void *)arrays->wide, arrays->base, count);
@@ -194,9 +232,27 @@ static void call_kernel(const struct of_kern *kern, const struct row *row, struc
         kern->count_nonfinite(arrays->acc, count, &nan, &inf);
         arrays->sum += nan + inf;
         break;
+    case KIND_SUM:
+    case KIND_ADD_GRAM:
+    case KIND_ADD_STATS:
     case KIND_HASH:
-        arrays->sum += kern->hash(arrays->acc, count * sizeof(float)).bytes[0];
-        break;
+        break; /* see below */
+    }
+}
+
+/* One grain's worth. */
+static void call_kernel(const struct of_kern *kern, const struct row *row, struct arrays *arrays)
+{
+    if (row->kind == KIND_SUM) {
+        arrays->sum += call_sum(kern, row, arrays);
+    } else if (row->kind == KIND_ADD_GRAM || row->kind == KIND_ADD_STATS) {
+        call_vectors(kern, row->kind, arrays);
+    } else if (row->kind == KIND_HASH) {
+        arrays->sum += kern->hash(arrays->acc, OF_GRAIN_ELEMS * sizeof(float)).bytes[0];
+    } else {
+        for (size_t at = 0; at < OF_GRAIN_ELEMS; at += OF_BLOCK_ELEMS) {
+            call_block(kern, row, arrays);
+        }
     }
 }
 

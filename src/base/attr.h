@@ -12,6 +12,8 @@
 #define OF_LIKELY(x)       __builtin_expect(!!(x), 1)
 #define OF_UNLIKELY(x)     __builtin_expect(!!(x), 0)
 #define OF_ALIGNED(n)      __attribute__((aligned(n)))
+/* For a function whose constant arguments choose its instructions. */
+#define OF_ALWAYS_INLINE   inline __attribute__((always_inline))
 
 #define OF_LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -44,12 +44,29 @@ struct of_kern_sum {
     float factor;
 };
 
+/* Elements [first, first + count) of every input; `to` receives `count` codes. Returns what pack
+ * returns. */
+typedef size_t of_kern_sum_fn(void *to, const struct of_kern_sum *sum, size_t first, size_t count);
+
 /* Votes on the sign of each element, 64-byte aligned arrays. Shares of all inputs together fit. */
 struct of_kern_votes {
     float *sum;
     int32_t *vote;  /* for less against */
     int32_t *voter; /* who counts among the voters */
     int32_t *least; /* votes that count in full */
+};
+
+/* Sums and counts over elements, each seen in all inputs; inputs in their order, in double.
+ *   overlap: max |d_t| / sum |d_t| where the sum is not 0
+ *   tail:    T * sum r_t^4 / (sum r_t^2)^2, r_t = d_t - (sum d_t) / T, where sum r_t^2 is not 0
+ *   signs:   |sum sgn(d_t)|, and zeros of each d_t */
+struct of_kern_stats {
+    double *overlap;     /* [8] lanes, as of products */
+    double *tail;        /* [8] */
+    uint64_t *zeros;     /* [T] */
+    uint64_t *agreement; /* [T + 1], by |sum sgn| */
+    uint64_t in_overlap; /* elements that count there */
+    uint64_t in_tail;
 };
 
 struct of_kern {
@@ -65,11 +82,10 @@ struct of_kern {
     void (*fold_plain_bf16)(float *acc, const void *x, float coef, size_t count);
     void (*fold_delta_bf16)(float *acc, const void *x, const float *base, float coef, size_t count);
 
-    /* The whole way of one element for the commonest case, inputs, base and result all BF16: the
-     * same bits as unpack, folds, divide, scale or finish_delta, and pack, without a pass over f32
-     * arrays for each. Elements [first, first + count) of every input; `to` receives `count` codes.
-     * Returns what pack returns. */
-    size_t (*sum_bf16)(void *to, const struct of_kern_sum *sum, size_t first, size_t count);
+    /* The whole way of one element where inputs, base and result are all of one type: the same bits
+     * as unpack, folds, divide, scale or finish_delta, and pack, without a pass over f32 arrays for
+     * each. By dtype: BF16, F16 and F32; NULL for the others. */
+    of_kern_sum_fn *sum[ONEFOLD_DTYPE_COUNT];
 
     /* d[i] = x[i] - base[i]; the second form unpacks x from BF16 on the way. */
     void (*subtract)(float *d, const float *x, const float *base, size_t count);
@@ -81,6 +97,14 @@ struct of_kern {
      * lanes[k] = lanes[k] + ((double)a[i] * (double)b[i]), i ascending. `count` is a multiple of 8
      * except in the last call for a grain. The product is exact in double. */
     void (*add_products)(double lanes[8], const float *a, const float *b, size_t count);
+    /* The same for all pairs of `vector_count` vectors at once: lanes (0,0), (0,1) ... (0,n-1),
+     * (1,1) ... */
+    void (*add_gram)(double (*lanes)[8], const float *const *d, uint32_t vector_count,
+                     size_t count);
+    /* Adds `count` elements of the T inputs; all are finite. A multiple of 8 except in the last
+     * call for a grain. */
+    void (*add_stats)(struct of_kern_stats *stats, const float *const *d, uint32_t input_count,
+                      size_t count);
 
     /* One input's votes: sum[i] = sum[i] + (coef * d[i]); vote[i] += share * sign(d[i]); voter[i]
      * += share where d[i] is not 0. NaN votes for nothing. */

@@ -16,6 +16,11 @@
 #include <immintrin.h>
 #include <string.h>
 
+#define OF_STATS_BYTES       32
+#define OF_STATS_WIDEN(from) _mm256_cvtps_pd(_mm_loadu_ps(from))
+#define OF_STATS_MAX(a, b)   _mm256_max_pd((__m256d)(a), (__m256d)(b))
+#include "kern/kern_stats.h"
+
 #define XXH_INLINE_ALL
 #define XXH_VECTOR XXH_AVX2
 #include <xxhash.h>
@@ -214,6 +219,17 @@ static inline size_t nonfinite_words(__m256i words, __m256i inf)
     return OF_LIKELY(mask == 0) ? 0 : count_bits(mask) / 2;
 }
 
+/* Sixteen elements to sixteen codes, in their order. */
+static inline __m256i narrow_f16(__m256 low, __m256 high)
+{
+    const __m128i low_half =
+        _mm256_cvtps_ph(one_nan(low), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    const __m128i high_half =
+        _mm256_cvtps_ph(one_nan(high), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+
+    return _mm256_set_m128i(high_half, low_half);
+}
+
 static size_t pack_f16(void *to, const float *from, size_t count)
 {
     uint8_t *bytes = to;
@@ -222,11 +238,7 @@ static size_t pack_f16(void *to, const float *from, size_t count)
     size_t i = 0;
 
     for (; i + 16 <= count; i += 16) {
-        __m256 low = one_nan(_mm256_loadu_ps(from + i));
-        __m256 high = one_nan(_mm256_loadu_ps(from + i + 8));
-        __m128i low_half = _mm256_cvtps_ph(low, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-        __m128i high_half = _mm256_cvtps_ph(high, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-        __m256i words = _mm256_set_m128i(high_half, low_half);
+        __m256i words = narrow_f16(_mm256_loadu_ps(from + i), _mm256_loadu_ps(from + i + 8));
 
         store256(bytes + i * 2, words);
         bad += nonfinite_words(words, inf);
@@ -476,19 +488,29 @@ static void fold_delta_bf16(float *restrict acc, const void *restrict x, const f
 }
 
 /*
- * Sixteen words as two vectors of eight: the words of even and of odd number. A word in the upper
- * half of a lane is its f32 once the lower half is cleared, one in the lower half after a shift; no
- * shuffle is needed, on the way back neither.
+ * Fused sums. Sixteen elements as two vectors of eight: of BF16 those of even and of odd number,
+ * because a word in the upper half of a lane is its f32 once the lower half is cleared, and one in
+ * the lower half after a shift, so that no shuffle is needed, on the way back neither; of the other
+ * types the first and the last eight. `dtype` is a constant everywhere.
  */
 struct pair {
-    __m256 even;
-    __m256 odd;
+    __m256 a;
+    __m256 b;
 };
 
-static inline struct pair load_pair(const uint8_t *from)
+static OF_ALWAYS_INLINE struct pair load_pair(const void *codes, size_t index, onefold_dtype dtype)
 {
-    const __m256i words = _mm256_loadu_si256((const __m256i *)(const void *)from);
+    const uint8_t *at = (const uint8_t *)codes + index * of_elem_sum_bytes(dtype);
+    __m256i words;
 
+    if (dtype == ONEFOLD_DTYPE_F32) {
+        return (struct pair){_mm256_castsi256_ps(load256(at)),
+                             _mm256_castsi256_ps(load256(at + 32))};
+    }
+    if (dtype == ONEFOLD_DTYPE_F16) {
+        return (struct pair){_mm256_cvtph_ps(load128(at)), _mm256_cvtph_ps(load128(at + 16))};
+    }
+    words = load256(at);
     return (struct pair){
         _mm256_castsi256_ps(_mm256_slli_epi32(words, 16)),
         _mm256_castsi256_ps(_mm256_and_si256(words, _mm256_set1_epi32((int)0xffff0000)))};
@@ -500,89 +522,117 @@ static inline struct pair finish_pair(const struct of_kern_sum *sum, struct pair
     if (sum->has_divisor) {
         const __m256 divisor = _mm256_set1_ps(sum->divisor);
 
-        acc = (struct pair){_mm256_div_ps(acc.even, divisor), _mm256_div_ps(acc.odd, divisor)};
+        acc = (struct pair){_mm256_div_ps(acc.a, divisor), _mm256_div_ps(acc.b, divisor)};
     }
     if (sum->has_factor) {
         const __m256 factor = _mm256_set1_ps(sum->factor);
 
-        acc = (struct pair){_mm256_mul_ps(factor, acc.even), _mm256_mul_ps(factor, acc.odd)};
+        acc = (struct pair){_mm256_mul_ps(factor, acc.a), _mm256_mul_ps(factor, acc.b)};
     }
     return acc;
 }
 
 static inline struct pair add_scaled(struct pair acc, __m256 coef, struct pair x)
 {
-    return (struct pair){_mm256_add_ps(acc.even, _mm256_mul_ps(coef, x.even)),
-                         _mm256_add_ps(acc.odd, _mm256_mul_ps(coef, x.odd))};
+    return (struct pair){_mm256_add_ps(acc.a, _mm256_mul_ps(coef, x.a)),
+                         _mm256_add_ps(acc.b, _mm256_mul_ps(coef, x.b))};
 }
 
-static inline struct pair sub_pair(struct pair a, struct pair b)
+static inline struct pair sub_pair(struct pair x, struct pair y)
 {
-    return (struct pair){_mm256_sub_ps(a.even, b.even), _mm256_sub_ps(a.odd, b.odd)};
+    return (struct pair){_mm256_sub_ps(x.a, y.a), _mm256_sub_ps(x.b, y.b)};
 }
 
-static inline struct pair add_pair(struct pair a, struct pair b)
+static inline struct pair add_pair(struct pair x, struct pair y)
 {
-    return (struct pair){_mm256_add_ps(a.even, b.even), _mm256_add_ps(a.odd, b.odd)};
+    return (struct pair){_mm256_add_ps(x.a, y.a), _mm256_add_ps(x.b, y.b)};
 }
 
 /* Rounds and stores; how many of the sixteen are not finite. */
-static inline size_t store_pair(uint8_t *to, struct pair value)
+static OF_ALWAYS_INLINE size_t store_pair(uint8_t *to, struct pair value, onefold_dtype dtype)
 {
+    if (dtype == ONEFOLD_DTYPE_F32) {
+        const __m256 low = one_nan(value.a);
+        const __m256 high = one_nan(value.b);
+        const unsigned mask = nonfinite_lanes(low) | nonfinite_lanes(high) << 8;
+
+        store256(to, _mm256_castps_si256(low));
+        store256(to + 32, _mm256_castps_si256(high));
+        return OF_LIKELY(mask == 0) ? 0 : count_bits(mask);
+    }
+    if (dtype == ONEFOLD_DTYPE_F16) {
+        const __m256i words = narrow_f16(value.a, value.b);
+
+        store256(to, words);
+        return nonfinite_words(words, _mm256_set1_epi16(OF_ELEM_INF_F16));
+    }
     const __m256i words =
-        _mm256_or_si256(round_bf16(value.even), _mm256_slli_epi32(round_bf16(value.odd), 16));
+        _mm256_or_si256(round_bf16(value.a), _mm256_slli_epi32(round_bf16(value.b), 16));
 
     store256(to, words);
     return nonfinite_words(words, _mm256_set1_epi16(OF_ELEM_INF_BF16));
 }
 
 /* Elements [at, at + 32), two pairs: enough additions in flight to hide their latency. */
-static inline size_t sum_32(uint8_t *to, const struct of_kern_sum *sum, size_t at)
+static OF_ALWAYS_INLINE size_t sum_32(uint8_t *to, const struct of_kern_sum *sum, size_t at,
+                                      onefold_dtype dtype)
 {
+    const size_t half = 16 * of_elem_sum_bytes(dtype);
     const __m256 start = _mm256_set1_ps(sum->start);
     struct pair acc[2] = {{start, start}, {start, start}};
     struct pair base[2] = {{start, start}, {start, start}};
 
     if (sum->base == NULL) {
         for (uint32_t t = 0; t < sum->input_count; t++) {
-            const uint8_t *x = (const uint8_t *)sum->x[t] + at * 2;
             const __m256 coef = _mm256_set1_ps(sum->coefs[t]);
 
-            acc[0] = add_scaled(acc[0], coef, load_pair(x));
-            acc[1] = add_scaled(acc[1], coef, load_pair(x + 32));
+            acc[0] = add_scaled(acc[0], coef, load_pair(sum->x[t], at, dtype));
+            acc[1] = add_scaled(acc[1], coef, load_pair(sum->x[t], at + 16, dtype));
         }
-        return store_pair(to, finish_pair(sum, acc[0])) +
-               store_pair(to + 32, finish_pair(sum, acc[1]));
+        return store_pair(to, finish_pair(sum, acc[0]), dtype) +
+               store_pair(to + half, finish_pair(sum, acc[1]), dtype);
     }
-    base[0] = load_pair((const uint8_t *)sum->base + at * 2);
-    base[1] = load_pair((const uint8_t *)sum->base + at * 2 + 32);
+    base[0] = load_pair(sum->base, at, dtype);
+    base[1] = load_pair(sum->base, at + 16, dtype);
     for (uint32_t t = 0; t < sum->input_count; t++) {
-        const uint8_t *x = (const uint8_t *)sum->x[t] + at * 2;
         const __m256 coef = _mm256_set1_ps(sum->coefs[t]);
 
-        acc[0] = add_scaled(acc[0], coef, sub_pair(load_pair(x), base[0]));
-        acc[1] = add_scaled(acc[1], coef, sub_pair(load_pair(x + 32), base[1]));
+        acc[0] = add_scaled(acc[0], coef, sub_pair(load_pair(sum->x[t], at, dtype), base[0]));
+        acc[1] = add_scaled(acc[1], coef, sub_pair(load_pair(sum->x[t], at + 16, dtype), base[1]));
     }
-    return store_pair(to, add_pair(base[0], finish_pair(sum, acc[0]))) +
-           store_pair(to + 32, add_pair(base[1], finish_pair(sum, acc[1])));
+    return store_pair(to, add_pair(base[0], finish_pair(sum, acc[0])), dtype) +
+           store_pair(to + half, add_pair(base[1], finish_pair(sum, acc[1])), dtype);
 }
 
-static size_t sum_bf16(void *to, const struct of_kern_sum *sum, size_t first, size_t count)
+static OF_ALWAYS_INLINE size_t sum_all(uint8_t *to, const struct of_kern_sum *sum, size_t first,
+                                       size_t count, onefold_dtype dtype)
 {
-    uint8_t *bytes = to;
+    const size_t width = of_elem_sum_bytes(dtype);
     size_t bad = 0;
     size_t i = 0;
 
     for (; i + 32 <= count; i += 32) {
-        bad += sum_32(bytes + i * 2, sum, first + i);
+        bad += sum_32(to + i * width, sum, first + i, dtype);
     }
     for (; i < count; i++) {
-        uint16_t code = of_elem_sum_bf16(sum, first + i);
-
-        bad += of_elem_is_bad_bf16(code);
-        of_bytes_store16(bytes + i * 2, code);
+        bad += of_elem_sum(to + i * width, sum, first + i, dtype);
     }
     return bad;
+}
+
+static size_t sum_bf16(void *to, const struct of_kern_sum *sum, size_t first, size_t count)
+{
+    return sum_all(to, sum, first, count, ONEFOLD_DTYPE_BF16);
+}
+
+static size_t sum_f16(void *to, const struct of_kern_sum *sum, size_t first, size_t count)
+{
+    return sum_all(to, sum, first, count, ONEFOLD_DTYPE_F16);
+}
+
+static size_t sum_f32(void *to, const struct of_kern_sum *sum, size_t first, size_t count)
+{
+    return sum_all(to, sum, first, count, ONEFOLD_DTYPE_F32);
 }
 
 static void subtract(float *restrict d, const float *restrict x, const float *restrict base,
@@ -655,6 +705,126 @@ static void add_products(double lanes[8], const float *a, const float *b, size_t
     for (; i < count; i++) {
         lanes[i % 8] = lanes[i % 8] + ((double)a[i] * (double)b[i]);
     }
+}
+
+/*
+ * A tile: the pairs of `rows` vectors from s on with `cols` from t on, whose sums stay in registers
+ * while the elements pass, so that a vector loaded serves several pairs, and so do the chains of
+ * additions that would wait for themselves. Each pair's additions keep their order: nothing of it
+ * shows in the bits. Lanes 0 to 3 in one pass, 4 to 7 in another, as registers are few. `rows`,
+ * `cols` and `is_diagonal` (s is t: half of the pairs) are constants.
+ */
+enum { TILE = 3 };
+
+struct gram {
+    double (*lanes)[8];
+    const float *const *d;
+    uint32_t vector_count;
+    size_t count; /* a multiple of 8 */
+};
+
+static inline double *lanes_of(const struct gram *gram, uint32_t s, uint32_t t)
+{
+    return gram->lanes[of_elem_pair(gram->vector_count, s, t)];
+}
+
+static OF_ALWAYS_INLINE void half_tile(const struct gram *gram, uint32_t s, uint32_t t,
+                                       uint32_t rows, uint32_t cols, bool is_diagonal, size_t half)
+{
+    const float *row_at[TILE] = {NULL};
+    const float *col_at[TILE] = {NULL};
+    __m256d acc[TILE][TILE];
+    __m256d row[TILE];
+
+#pragma GCC unroll 3
+    for (uint32_t i = 0; i < rows; i++) {
+        row_at[i] = gram->d[s + i] + half;
+#pragma GCC unroll 3
+        for (uint32_t k = 0; k < cols; k++) {
+            if (!is_diagonal || i <= k) {
+                acc[i][k] = _mm256_loadu_pd(lanes_of(gram, s + i, t + k) + half);
+            }
+        }
+    }
+#pragma GCC unroll 3
+    for (uint32_t k = 0; k < cols; k++) {
+        col_at[k] = gram->d[t + k] + half;
+    }
+    for (size_t at = 0; at < gram->count; at += 8) {
+#pragma GCC unroll 3
+        for (uint32_t i = 0; i < rows; i++) {
+            row[i] = _mm256_cvtps_pd(_mm_loadu_ps(row_at[i] + at));
+        }
+#pragma GCC unroll 3
+        for (uint32_t k = 0; k < cols; k++) {
+            const __m256d col =
+                is_diagonal ? row[k] : _mm256_cvtps_pd(_mm_loadu_ps(col_at[k] + at));
+
+#pragma GCC unroll 3
+            for (uint32_t i = 0; i < rows; i++) {
+                if (!is_diagonal || i <= k) {
+                    acc[i][k] = _mm256_add_pd(acc[i][k], _mm256_mul_pd(row[i], col));
+                }
+            }
+        }
+    }
+#pragma GCC unroll 3
+    for (uint32_t i = 0; i < rows; i++) {
+#pragma GCC unroll 3
+        for (uint32_t k = 0; k < cols; k++) {
+            if (!is_diagonal || i <= k) {
+                _mm256_storeu_pd(lanes_of(gram, s + i, t + k) + half, acc[i][k]);
+            }
+        }
+    }
+}
+
+static OF_ALWAYS_INLINE void tile(const struct gram *gram, uint32_t s, uint32_t t, uint32_t rows,
+                                  uint32_t cols, bool is_diagonal)
+{
+    half_tile(gram, s, t, rows, cols, is_diagonal, 0);
+    half_tile(gram, s, t, rows, cols, is_diagonal, 4);
+}
+
+/* The tiles of the vectors from s on, TILE of them or what is left, with all that follow. */
+static void tiles_from(const struct gram *gram, uint32_t s)
+{
+    const uint32_t left = gram->vector_count - s;
+
+    switch (left) {
+    case 1:
+        tile(gram, s, s, 1, 1, true);
+        return;
+    case 2:
+        tile(gram, s, s, 2, 2, true);
+        return;
+    default:
+        tile(gram, s, s, TILE, TILE, true);
+        break;
+    }
+    for (uint32_t t = s + TILE; t < gram->vector_count; t += TILE) {
+        switch (gram->vector_count - t) {
+        case 1:
+            tile(gram, s, t, TILE, 1, false);
+            break;
+        case 2:
+            tile(gram, s, t, TILE, 2, false);
+            break;
+        default:
+            tile(gram, s, t, TILE, TILE, false);
+            break;
+        }
+    }
+}
+
+static void add_gram(double (*lanes)[8], const float *const *d, uint32_t vector_count, size_t count)
+{
+    const struct gram gram = {lanes, d, vector_count, count / 8 * 8};
+
+    for (uint32_t s = 0; s < vector_count; s += TILE) {
+        tiles_from(&gram, s);
+    }
+    of_elem_gram(lanes, d, vector_count, gram.count, count);
 }
 
 static void divide(float *acc, float divisor, size_t count)
@@ -755,11 +925,15 @@ void of_kern_fill_avx2(struct of_kern *kern)
     kern->fold_delta = fold_delta;
     kern->fold_plain_bf16 = fold_plain_bf16;
     kern->fold_delta_bf16 = fold_delta_bf16;
-    kern->sum_bf16 = sum_bf16;
+    kern->sum[ONEFOLD_DTYPE_BF16] = sum_bf16;
+    kern->sum[ONEFOLD_DTYPE_F16] = sum_f16;
+    kern->sum[ONEFOLD_DTYPE_F32] = sum_f32;
     kern->subtract = subtract;
     kern->subtract_bf16 = subtract_bf16;
     kern->order_pair = order_pair;
     kern->add_products = add_products;
+    kern->add_gram = add_gram;
+    kern->add_stats = add_stats;
     kern->add_votes = add_votes;
     kern->damp = damp;
     kern->divide = divide;

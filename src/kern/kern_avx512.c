@@ -300,26 +300,35 @@ static void fold_delta_bf16(float *restrict acc, const void *restrict x, const f
 }
 
 /*
- * Thirty-two words as two vectors of sixteen: the words of even and of odd number. A word in the
- * upper half of a lane is its f32 once the lower half is cleared, one in the lower half after a
- * shift; no shuffle is needed, on the way back neither.
+ * Fused sums. Thirty-two elements as two vectors of sixteen: of BF16 those of even and of odd
+ * number, because a word in the upper half of a lane is its f32 once the lower half is cleared, and
+ * one in the lower half after a shift, so that no shuffle is needed, on the way back neither; of
+ * the other types the first and the last sixteen. `dtype` is a constant everywhere. Lanes that are
+ * masked hold zeros after a load; what they become is neither stored nor counted.
  */
 struct pair {
-    __m512 even;
-    __m512 odd;
+    __m512 a;
+    __m512 b;
 };
 
-static inline struct pair split(__m512i words)
+static OF_ALWAYS_INLINE struct pair load_pair(const void *codes, size_t index, __mmask32 mask,
+                                              onefold_dtype dtype)
 {
-    const __m512i upper = _mm512_set1_epi32((int)0xffff0000);
+    const uint8_t *at = (const uint8_t *)codes + index * of_elem_sum_bytes(dtype);
+    __m512i words;
 
-    return (struct pair){_mm512_castsi512_ps(_mm512_slli_epi32(words, 16)),
-                         _mm512_castsi512_ps(_mm512_and_si512(words, upper))};
-}
-
-static inline struct pair load_pair(const uint8_t *from)
-{
-    return split(_mm512_loadu_si512(from));
+    if (dtype == ONEFOLD_DTYPE_F32) {
+        return (struct pair){_mm512_maskz_loadu_ps((__mmask16)mask, at),
+                             _mm512_maskz_loadu_ps((__mmask16)(mask >> 16), at + 64)};
+    }
+    words = _mm512_maskz_loadu_epi16(mask, at);
+    if (dtype == ONEFOLD_DTYPE_F16) {
+        return (struct pair){_mm512_cvtph_ps(_mm512_castsi512_si256(words)),
+                             _mm512_cvtph_ps(_mm512_extracti64x4_epi64(words, 1))};
+    }
+    return (struct pair){
+        _mm512_castsi512_ps(_mm512_slli_epi32(words, 16)),
+        _mm512_castsi512_ps(_mm512_and_si512(words, _mm512_set1_epi32((int)0xffff0000)))};
 }
 
 /* Divisor and factor of both halves. */
@@ -328,133 +337,146 @@ static inline struct pair finish_pair(const struct of_kern_sum *sum, struct pair
     if (sum->has_divisor) {
         const __m512 divisor = _mm512_set1_ps(sum->divisor);
 
-        acc = (struct pair){_mm512_div_ps(acc.even, divisor), _mm512_div_ps(acc.odd, divisor)};
+        acc = (struct pair){_mm512_div_ps(acc.a, divisor), _mm512_div_ps(acc.b, divisor)};
     }
     if (sum->has_factor) {
         const __m512 factor = _mm512_set1_ps(sum->factor);
 
-        acc = (struct pair){_mm512_mul_ps(factor, acc.even), _mm512_mul_ps(factor, acc.odd)};
+        acc = (struct pair){_mm512_mul_ps(factor, acc.a), _mm512_mul_ps(factor, acc.b)};
     }
     return acc;
 }
 
 static inline struct pair add_scaled(struct pair acc, __m512 coef, struct pair x)
 {
-    return (struct pair){folded(acc.even, x.even, coef), folded(acc.odd, x.odd, coef)};
+    return (struct pair){folded(acc.a, x.a, coef), folded(acc.b, x.b, coef)};
 }
 
-static inline struct pair sub_pair(struct pair a, struct pair b)
+static inline struct pair sub_pair(struct pair x, struct pair y)
 {
-    return (struct pair){_mm512_sub_ps(a.even, b.even), _mm512_sub_ps(a.odd, b.odd)};
+    return (struct pair){_mm512_sub_ps(x.a, y.a), _mm512_sub_ps(x.b, y.b)};
 }
 
-static inline struct pair add_pair(struct pair a, struct pair b)
+static inline struct pair add_pair(struct pair x, struct pair y)
 {
-    return (struct pair){_mm512_add_ps(a.even, b.even), _mm512_add_ps(a.odd, b.odd)};
+    return (struct pair){_mm512_add_ps(x.a, y.a), _mm512_add_ps(x.b, y.b)};
 }
 
-/* The words of odd number are where they belong once rounded; the others go one half down. */
-static inline __m512i join(struct pair value)
+/* Thirty-two rounded codes of 16 bits. Of BF16 those of odd number are where they belong once
+ * rounded; the others go one half down. */
+static OF_ALWAYS_INLINE __m512i join(struct pair value, onefold_dtype dtype)
 {
-    return _mm512_mask_mov_epi16(narrow_bf16(value.even), 0xaaaaaaaa, round_bf16(value.odd));
+    if (dtype == ONEFOLD_DTYPE_F16) {
+        return _mm512_inserti64x4(_mm512_castsi256_si512(narrow_f16(value.a)), narrow_f16(value.b),
+                                  1);
+    }
+    return _mm512_mask_mov_epi16(narrow_bf16(value.a), 0xaaaaaaaa, round_bf16(value.b));
 }
 
 /* Rounds and stores; how many of the thirty-two are not finite. */
-static inline size_t store_pair(uint8_t *to, struct pair value)
+static OF_ALWAYS_INLINE size_t store_pair(uint8_t *to, struct pair value, __mmask32 mask,
+                                          onefold_dtype dtype)
 {
-    const __m512i words = join(value);
+    __m512i words;
 
-    _mm512_storeu_si512(to, words);
-    return nonfinite_words(words, OF_ELEM_INF_BF16);
+    if (dtype == ONEFOLD_DTYPE_F32) {
+        const __m512 low = one_nan(_mm512_maskz_mov_ps((__mmask16)mask, value.a));
+        const __m512 high = one_nan(_mm512_maskz_mov_ps((__mmask16)(mask >> 16), value.b));
+
+        _mm512_mask_storeu_ps(to, (__mmask16)mask, low);
+        _mm512_mask_storeu_ps(to + 64, (__mmask16)(mask >> 16), high);
+        return nonfinite_lanes(low) + nonfinite_lanes(high);
+    }
+    words = _mm512_maskz_mov_epi16(mask, join(value, dtype));
+    _mm512_mask_storeu_epi16(to, mask, words);
+    return nonfinite_words(words, dtype == ONEFOLD_DTYPE_F16 ? OF_ELEM_INF_F16 : OF_ELEM_INF_BF16);
 }
 
+enum { ALL_32 = -1 }; /* a mask of all lanes, which compilers drop */
+
 /* Elements [at, at + 64), two pairs: enough additions in flight to hide their latency. */
-static inline size_t sum_64(uint8_t *to, const struct of_kern_sum *sum, size_t at)
+static OF_ALWAYS_INLINE size_t sum_64(uint8_t *to, const struct of_kern_sum *sum, size_t at,
+                                      onefold_dtype dtype)
 {
+    const __mmask32 all = (__mmask32)ALL_32;
+    const size_t half = 32 * of_elem_sum_bytes(dtype);
     const __m512 start = _mm512_set1_ps(sum->start);
     struct pair acc[2] = {{start, start}, {start, start}};
     struct pair base[2] = {{start, start}, {start, start}};
 
     if (sum->base == NULL) {
         for (uint32_t t = 0; t < sum->input_count; t++) {
-            const uint8_t *x = (const uint8_t *)sum->x[t] + at * 2;
             const __m512 coef = _mm512_set1_ps(sum->coefs[t]);
 
-            acc[0] = add_scaled(acc[0], coef, load_pair(x));
-            acc[1] = add_scaled(acc[1], coef, load_pair(x + 64));
+            acc[0] = add_scaled(acc[0], coef, load_pair(sum->x[t], at, all, dtype));
+            acc[1] = add_scaled(acc[1], coef, load_pair(sum->x[t], at + 32, all, dtype));
         }
-        return store_pair(to, finish_pair(sum, acc[0])) +
-               store_pair(to + 64, finish_pair(sum, acc[1]));
+        return store_pair(to, finish_pair(sum, acc[0]), all, dtype) +
+               store_pair(to + half, finish_pair(sum, acc[1]), all, dtype);
     }
-    base[0] = load_pair((const uint8_t *)sum->base + at * 2);
-    base[1] = load_pair((const uint8_t *)sum->base + at * 2 + 64);
+    base[0] = load_pair(sum->base, at, all, dtype);
+    base[1] = load_pair(sum->base, at + 32, all, dtype);
     for (uint32_t t = 0; t < sum->input_count; t++) {
-        const uint8_t *x = (const uint8_t *)sum->x[t] + at * 2;
         const __m512 coef = _mm512_set1_ps(sum->coefs[t]);
 
-        acc[0] = add_scaled(acc[0], coef, sub_pair(load_pair(x), base[0]));
-        acc[1] = add_scaled(acc[1], coef, sub_pair(load_pair(x + 64), base[1]));
+        acc[0] = add_scaled(acc[0], coef, sub_pair(load_pair(sum->x[t], at, all, dtype), base[0]));
+        acc[1] =
+            add_scaled(acc[1], coef, sub_pair(load_pair(sum->x[t], at + 32, all, dtype), base[1]));
     }
-    return store_pair(to, add_pair(base[0], finish_pair(sum, acc[0]))) +
-           store_pair(to + 64, add_pair(base[1], finish_pair(sum, acc[1])));
+    return store_pair(to, add_pair(base[0], finish_pair(sum, acc[0])), all, dtype) +
+           store_pair(to + half, add_pair(base[1], finish_pair(sum, acc[1])), all, dtype);
 }
 
-/* The elements of `rest` among [at, at + 32). The other lanes compute something that may be NaN:
- * they are neither stored nor counted. */
-static size_t sum_rest(uint8_t *to, const struct of_kern_sum *sum, size_t at, __mmask32 rest)
+/* The elements of `rest` among [at, at + 32). */
+static OF_ALWAYS_INLINE size_t sum_rest(uint8_t *to, const struct of_kern_sum *sum, size_t at,
+                                        __mmask32 rest, onefold_dtype dtype)
 {
     const __m512 start = _mm512_set1_ps(sum->start);
-    const uint8_t *base_codes = sum->base;
     struct pair acc = {start, start};
     struct pair base = {start, start};
-    __m512i words;
 
-    if (base_codes != NULL) {
-        base = split(_mm512_maskz_loadu_epi16(rest, base_codes + at * 2));
+    if (sum->base != NULL) {
+        base = load_pair(sum->base, at, rest, dtype);
     }
     for (uint32_t t = 0; t < sum->input_count; t++) {
-        const uint8_t *codes = (const uint8_t *)sum->x[t] + at * 2;
-        const struct pair x = split(_mm512_maskz_loadu_epi16(rest, codes));
+        const struct pair x = load_pair(sum->x[t], at, rest, dtype);
 
         acc = add_scaled(acc, _mm512_set1_ps(sum->coefs[t]),
-                         base_codes != NULL ? sub_pair(x, base) : x);
+                         sum->base != NULL ? sub_pair(x, base) : x);
     }
     acc = finish_pair(sum, acc);
-    words = _mm512_maskz_mov_epi16(rest, join(base_codes != NULL ? add_pair(base, acc) : acc));
-    _mm512_mask_storeu_epi16(to, rest, words);
-    return nonfinite_words(words, OF_ELEM_INF_BF16);
+    return store_pair(to, sum->base != NULL ? add_pair(base, acc) : acc, rest, dtype);
 }
 
-static size_t sum_bf16(void *to, const struct of_kern_sum *sum, size_t first, size_t count)
+static OF_ALWAYS_INLINE size_t sum_all(uint8_t *to, const struct of_kern_sum *sum, size_t first,
+                                       size_t count, onefold_dtype dtype)
 {
-    uint8_t *bytes = to;
+    const size_t width = of_elem_sum_bytes(dtype);
     size_t bad = 0;
     size_t i = 0;
 
     for (; i + 64 <= count; i += 64) {
-        bad += sum_64(bytes + i * 2, sum, first + i);
+        bad += sum_64(to + i * width, sum, first + i, dtype);
     }
     for (; i < count; i += 32) {
-        bad += sum_rest(bytes + i * 2, sum, first + i, first_32(count - i));
+        bad += sum_rest(to + i * width, sum, first + i, first_32(count - i), dtype);
     }
     return bad;
 }
 
-static void subtract(float *restrict d, const float *restrict x, const float *restrict base,
-                     size_t count)
+static size_t sum_bf16(void *to, const struct of_kern_sum *sum, size_t first, size_t count)
 {
-    size_t i = 0;
+    return sum_all(to, sum, first, count, ONEFOLD_DTYPE_BF16);
+}
 
-    for (; i + 16 <= count; i += 16) {
-        _mm512_storeu_ps(d + i, _mm512_sub_ps(_mm512_loadu_ps(x + i), _mm512_loadu_ps(base + i)));
-    }
-    if (i < count) {
-        const __mmask16 rest = first_16(count - i);
-        const __m512 value = _mm512_maskz_loadu_ps(rest, x + i);
+static size_t sum_f16(void *to, const struct of_kern_sum *sum, size_t first, size_t count)
+{
+    return sum_all(to, sum, first, count, ONEFOLD_DTYPE_F16);
+}
 
-        _mm512_mask_storeu_ps(d + i, rest,
-                              _mm512_sub_ps(value, _mm512_maskz_loadu_ps(rest, base + i)));
-    }
+static size_t sum_f32(void *to, const struct of_kern_sum *sum, size_t first, size_t count)
+{
+    return sum_all(to, sum, first, count, ONEFOLD_DTYPE_F32);
 }
 
 static void subtract_bf16(float *restrict d, const void *restrict x, const float *restrict base,
@@ -500,20 +522,126 @@ static void order_pair(float *restrict low, float *restrict high, size_t count)
     }
 }
 
-static void divide(float *acc, float divisor, size_t count)
+/*
+ * A tile: the pairs of `rows` vectors from s on with `cols` from t on, whose sums stay in registers
+ * while the elements pass, so that a vector loaded serves several pairs, and so do the chains of
+ * additions that would wait for themselves. Each pair's additions keep their order: nothing of it
+ * shows in the bits. `rows`, `cols` and `is_diagonal` (s is t: half of the pairs) are constants.
+ */
+enum { TILE = 4 };
+
+struct gram {
+    double (*lanes)[8];
+    const float *const *d;
+    uint32_t vector_count;
+    size_t count; /* a multiple of 8 */
+};
+
+static inline double *lanes_of(const struct gram *gram, uint32_t s, uint32_t t)
 {
-    const __m512 by = _mm512_set1_ps(divisor);
-    size_t i = 0;
+    return gram->lanes[of_elem_pair(gram->vector_count, s, t)];
+}
 
-    for (; i + 16 <= count; i += 16) {
-        _mm512_storeu_ps(acc + i, _mm512_div_ps(_mm512_loadu_ps(acc + i), by));
-    }
-    if (i < count) {
-        const __mmask16 rest = first_16(count - i);
+static OF_ALWAYS_INLINE void tile(const struct gram *gram, uint32_t s, uint32_t t, uint32_t rows,
+                                  uint32_t cols, bool is_diagonal)
+{
+    const float *row_at[TILE] = {NULL};
+    const float *col_at[TILE] = {NULL};
+    __m512d acc[TILE][TILE];
+    __m512d row[TILE];
 
-        _mm512_mask_storeu_ps(acc + i, rest,
-                              _mm512_div_ps(_mm512_maskz_loadu_ps(rest, acc + i), by));
+#pragma GCC unroll 4
+    for (uint32_t i = 0; i < rows; i++) {
+        row_at[i] = gram->d[s + i];
+#pragma GCC unroll 4
+        for (uint32_t k = 0; k < cols; k++) {
+            if (!is_diagonal || i <= k) {
+                acc[i][k] = _mm512_loadu_pd(lanes_of(gram, s + i, t + k));
+            }
+        }
     }
+#pragma GCC unroll 4
+    for (uint32_t k = 0; k < cols; k++) {
+        col_at[k] = gram->d[t + k];
+    }
+    for (size_t at = 0; at < gram->count; at += 8) {
+#pragma GCC unroll 4
+        for (uint32_t i = 0; i < rows; i++) {
+            row[i] = _mm512_cvtps_pd(_mm256_loadu_ps(row_at[i] + at));
+        }
+#pragma GCC unroll 4
+        for (uint32_t k = 0; k < cols; k++) {
+            const __m512d col =
+                is_diagonal ? row[k] : _mm512_cvtps_pd(_mm256_loadu_ps(col_at[k] + at));
+
+#pragma GCC unroll 4
+            for (uint32_t i = 0; i < rows; i++) {
+                if (!is_diagonal || i <= k) {
+                    acc[i][k] = _mm512_add_pd(acc[i][k], _mm512_mul_pd(row[i], col));
+                }
+            }
+        }
+    }
+#pragma GCC unroll 4
+    for (uint32_t i = 0; i < rows; i++) {
+#pragma GCC unroll 4
+        for (uint32_t k = 0; k < cols; k++) {
+            if (!is_diagonal || i <= k) {
+                _mm512_storeu_pd(lanes_of(gram, s + i, t + k), acc[i][k]);
+            }
+        }
+    }
+}
+
+/* The vectors from s on, TILE of them or what is left, with each other. */
+static void tile_on_diagonal(const struct gram *gram, uint32_t s)
+{
+    switch (gram->vector_count - s) {
+    case 1:
+        tile(gram, s, s, 1, 1, true);
+        break;
+    case 2:
+        tile(gram, s, s, 2, 2, true);
+        break;
+    case 3:
+        tile(gram, s, s, 3, 3, true);
+        break;
+    default:
+        tile(gram, s, s, TILE, TILE, true);
+        break;
+    }
+}
+
+/* TILE vectors from s on with as many from t on, or what is left. */
+static void tile_beside(const struct gram *gram, uint32_t s, uint32_t t)
+{
+    switch (gram->vector_count - t) {
+    case 1:
+        tile(gram, s, t, TILE, 1, false);
+        break;
+    case 2:
+        tile(gram, s, t, TILE, 2, false);
+        break;
+    case 3:
+        tile(gram, s, t, TILE, 3, false);
+        break;
+    default:
+        tile(gram, s, t, TILE, TILE, false);
+        break;
+    }
+}
+
+static void add_gram(double (*lanes)[8], const float *const *d, uint32_t vector_count, size_t count)
+{
+    const struct gram gram = {lanes, d, vector_count, count / 8 * 8};
+
+    for (uint32_t s = 0; s < vector_count; s += TILE) {
+        tile_on_diagonal(&gram, s);
+        for (uint32_t t = s + TILE; t < vector_count; t += TILE) {
+            tile_beside(&gram, s, t);
+        }
+    }
+    of_elem_gram(lanes, d, vector_count, gram.count, count);
 }
 
 static void scale(float *acc, float factor, size_t count)
@@ -597,8 +725,8 @@ static struct of_digest hash(const void *data, size_t length)
 }
 
 /* add_products stays with AVX2: the order of the law makes it a chain of additions that wait for
- * each other, whatever the width, and with the eight lanes in one vector it was a quarter slower.
- */
+ * each other, whatever the width. divide and add_stats wait for divisions, which are no faster
+ * here, and subtract for memory. */
 void of_kern_fill_avx512(struct of_kern *kern)
 {
     kern->unpack[ONEFOLD_DTYPE_F16] = unpack_f16;
@@ -610,11 +738,12 @@ void of_kern_fill_avx512(struct of_kern *kern)
     kern->fold_delta = fold_delta;
     kern->fold_plain_bf16 = fold_plain_bf16;
     kern->fold_delta_bf16 = fold_delta_bf16;
-    kern->sum_bf16 = sum_bf16;
-    kern->subtract = subtract;
+    kern->sum[ONEFOLD_DTYPE_BF16] = sum_bf16;
+    kern->sum[ONEFOLD_DTYPE_F16] = sum_f16;
+    kern->sum[ONEFOLD_DTYPE_F32] = sum_f32;
     kern->subtract_bf16 = subtract_bf16;
     kern->order_pair = order_pair;
-    kern->divide = divide;
+    kern->add_gram = add_gram;
     kern->scale = scale;
     kern->finish_delta = finish_delta;
     kern->count_nonfinite = count_nonfinite;

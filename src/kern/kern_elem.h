@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "kern/kern.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -201,17 +202,117 @@ static inline float of_elem_from_f64(uint64_t bits)
     return (float)wide;
 }
 
-/* One element of sum_bf16; `index` counts from the start of the inputs. */
-static inline uint16_t of_elem_sum_bf16(const struct of_kern_sum *sum, size_t index)
+/* --- Inner products --- */
+
+/* Where the lanes of a pair of `vector_count` vectors stand, s <= t. */
+static inline size_t of_elem_pair(uint32_t vector_count, uint32_t s, uint32_t t)
+{
+    return (size_t)s * vector_count - (size_t)s * (s + 1) / 2 + t;
+}
+
+/* Elements [first, count) of every pair, one after the other. */
+static inline void of_elem_gram(double (*lanes)[8], const float *const *d, uint32_t vector_count,
+                                size_t first, size_t count)
+{
+    for (uint32_t s = 0; s < vector_count && first < count; s++) {
+        for (uint32_t t = s; t < vector_count; t++) {
+            double *sums = lanes[of_elem_pair(vector_count, s, t)];
+
+            for (size_t i = first; i < count; i++) {
+                sums[i % 8] = sums[i % 8] + ((double)d[s][i] * (double)d[t][i]);
+            }
+        }
+    }
+}
+
+/* One element of add_stats. */
+static inline void of_elem_stats(struct of_kern_stats *stats, const float *const *d,
+                                 uint32_t input_count, size_t index)
+{
+    const double inputs = input_count;
+    double magnitude = 0.0;
+    double largest = 0.0;
+    double mean = 0.0;
+    double square = 0.0;
+    double fourth = 0.0;
+    int32_t sign = 0;
+
+    for (uint32_t t = 0; t < input_count; t++) {
+        const double value = (double)d[t][index];
+        const double size = fabs(value);
+
+        magnitude = magnitude + size;
+        largest = largest < size ? size : largest;
+        mean = mean + value;
+        sign += (value > 0.0 ? 1 : 0) - (value < 0.0 ? 1 : 0);
+        stats->zeros[t] += value == 0.0 ? 1 : 0;
+    }
+    mean = mean / inputs;
+    for (uint32_t t = 0; t < input_count; t++) {
+        const double residual = (double)d[t][index] - mean;
+        const double one = residual * residual;
+
+        square = square + one;
+        fourth = fourth + (one * one);
+    }
+    stats->agreement[sign < 0 ? -sign : sign]++;
+    if (magnitude > 0.0) {
+        stats->overlap[index % 8] = stats->overlap[index % 8] + (largest / magnitude);
+        stats->in_overlap++;
+    }
+    if (square > 0.0) {
+        stats->tail[index % 8] = stats->tail[index % 8] + (inputs * fourth / (square * square));
+        stats->in_tail++;
+    }
+}
+
+/* --- Fused sums: of BF16, F16 and F32; `dtype` is a constant where these are called --- */
+
+static inline size_t of_elem_sum_bytes(onefold_dtype dtype)
+{
+    return dtype == ONEFOLD_DTYPE_F32 ? 4 : 2;
+}
+
+static inline float of_elem_load(const void *codes, size_t index, onefold_dtype dtype)
+{
+    const uint8_t *at = (const uint8_t *)codes + index * of_elem_sum_bytes(dtype);
+
+    if (dtype == ONEFOLD_DTYPE_F32) {
+        return of_elem_float(of_bytes_load32(at));
+    }
+    return dtype == ONEFOLD_DTYPE_F16 ? of_elem_from_f16(of_bytes_load16(at))
+                                      : of_elem_from_bf16(of_bytes_load16(at));
+}
+
+/* Returns 1 when what was written is not finite. */
+static inline size_t of_elem_store(uint8_t *to, float value, onefold_dtype dtype)
+{
+    uint16_t code;
+
+    if (dtype == ONEFOLD_DTYPE_F32) {
+        const uint32_t bits = of_elem_to_f32(value);
+
+        of_bytes_store32(to, bits);
+        return (bits & OF_ELEM_INF_F32) == OF_ELEM_INF_F32;
+    }
+    code = dtype == ONEFOLD_DTYPE_F16 ? of_elem_to_f16(value) : of_elem_to_bf16(value);
+    of_bytes_store16(to, code);
+    return dtype == ONEFOLD_DTYPE_F16 ? (code & OF_ELEM_INF_F16) == OF_ELEM_INF_F16
+                                      : (code & OF_ELEM_INF_BF16) == OF_ELEM_INF_BF16;
+}
+
+/* One element of a fused sum; `index` counts from the start of the inputs. */
+static inline size_t of_elem_sum(uint8_t *to, const struct of_kern_sum *sum, size_t index,
+                                 onefold_dtype dtype)
 {
     float base = 0.0F;
     float acc = sum->start;
 
     if (sum->base != NULL) {
-        base = of_elem_from_bf16(of_bytes_load16((const uint8_t *)sum->base + index * 2));
+        base = of_elem_load(sum->base, index, dtype);
     }
     for (uint32_t t = 0; t < sum->input_count; t++) {
-        float x = of_elem_from_bf16(of_bytes_load16((const uint8_t *)sum->x[t] + index * 2));
+        float x = of_elem_load(sum->x[t], index, dtype);
 
         if (sum->base != NULL) {
             x = x - base;
@@ -224,12 +325,7 @@ static inline uint16_t of_elem_sum_bf16(const struct of_kern_sum *sum, size_t in
     if (sum->has_factor) {
         acc = sum->factor * acc;
     }
-    return of_elem_to_bf16(sum->base != NULL ? base + acc : acc);
-}
-
-static inline size_t of_elem_is_bad_bf16(uint16_t code)
-{
-    return (code & OF_ELEM_INF_BF16) == OF_ELEM_INF_BF16;
+    return of_elem_store(to, sum->base != NULL ? base + acc : acc, dtype);
 }
 
 #endif

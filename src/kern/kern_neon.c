@@ -15,6 +15,11 @@
 #include <arm_neon.h>
 #include <string.h>
 
+#define OF_STATS_BYTES       16
+#define OF_STATS_WIDEN(from) vcvt_f64_f32(vld1_f32(from))
+#define OF_STATS_MAX(a, b)   vmaxq_f64((float64x2_t)(a), (float64x2_t)(b))
+#include "kern/kern_stats.h"
+
 #define XXH_INLINE_ALL
 #define XXH_VECTOR XXH_NEON
 #include <xxhash.h>
@@ -207,6 +212,14 @@ static inline size_t nonfinite_words(uint16x8_t words, uint16_t inf)
     return OF_LIKELY(vmaxvq_u16(mask) == 0) ? 0 : vaddvq_u16(vshrq_n_u16(mask, 15));
 }
 
+/* Eight elements to eight codes, in their order. */
+static inline uint16x8_t narrow_f16(float32x4_t low, float32x4_t high)
+{
+    const float16x4_t half = vcvt_f16_f32(one_nan(low));
+
+    return vreinterpretq_u16_f16(vcvt_high_f16_f32(half, one_nan(high)));
+}
+
 static size_t pack_f16(void *to, const float *from, size_t count)
 {
     uint8_t *bytes = to;
@@ -214,9 +227,7 @@ static size_t pack_f16(void *to, const float *from, size_t count)
     size_t i = 0;
 
     for (; i + 8 <= count; i += 8) {
-        float16x4_t low = vcvt_f16_f32(one_nan(vld1q_f32(from + i)));
-        float16x8_t halves = vcvt_high_f16_f32(low, one_nan(vld1q_f32(from + i + 4)));
-        uint16x8_t words = vreinterpretq_u16_f16(halves);
+        uint16x8_t words = narrow_f16(vld1q_f32(from + i), vld1q_f32(from + i + 4));
 
         vst1q_u8(bytes + i * 2, vreinterpretq_u8_u16(words));
         bad += nonfinite_words(words, OF_ELEM_INF_F16);
@@ -447,16 +458,31 @@ static void fold_delta_bf16(float *restrict acc, const void *restrict x, const f
     }
 }
 
-/* Eight words as two vectors of four: the words of even and of odd number, without a shuffle. */
+/*
+ * Fused sums. Eight elements as two vectors of four: of BF16 those of even and of odd number, which
+ * needs no shuffle, of the other types the first and the last four. `dtype` is a constant
+ * everywhere.
+ */
 struct pair {
-    float32x4_t even;
-    float32x4_t odd;
+    float32x4_t a;
+    float32x4_t b;
 };
 
-static inline struct pair load_pair(const uint8_t *from)
+static OF_ALWAYS_INLINE struct pair load_pair(const void *codes, size_t index, onefold_dtype dtype)
 {
-    const uint32x4_t words = vreinterpretq_u32_u8(vld1q_u8(from));
+    const uint8_t *at = (const uint8_t *)codes + index * of_elem_sum_bytes(dtype);
+    const uint8x16_t first = vld1q_u8(at);
+    uint32x4_t words;
 
+    if (dtype == ONEFOLD_DTYPE_F32) {
+        return (struct pair){vreinterpretq_f32_u8(first), vreinterpretq_f32_u8(vld1q_u8(at + 16))};
+    }
+    if (dtype == ONEFOLD_DTYPE_F16) {
+        const float16x8_t halves = vreinterpretq_f16_u8(first);
+
+        return (struct pair){vcvt_f32_f16(vget_low_f16(halves)), vcvt_high_f32_f16(halves)};
+    }
+    words = vreinterpretq_u32_u8(first);
     return (struct pair){vreinterpretq_f32_u32(vshlq_n_u32(words, 16)),
                          vreinterpretq_f32_u32(vandq_u32(words, vdupq_n_u32(0xffff0000)))};
 }
@@ -464,8 +490,8 @@ static inline struct pair load_pair(const uint8_t *from)
 /* acc + coef * x, rounded after each; fused forms are not used. */
 static inline struct pair add_scaled(struct pair acc, float32x4_t coef, struct pair x)
 {
-    return (struct pair){vaddq_f32(acc.even, vmulq_f32(coef, x.even)),
-                         vaddq_f32(acc.odd, vmulq_f32(coef, x.odd))};
+    return (struct pair){vaddq_f32(acc.a, vmulq_f32(coef, x.a)),
+                         vaddq_f32(acc.b, vmulq_f32(coef, x.b))};
 }
 
 static inline struct pair finish_pair(const struct of_kern_sum *sum, struct pair acc)
@@ -473,62 +499,96 @@ static inline struct pair finish_pair(const struct of_kern_sum *sum, struct pair
     if (sum->has_divisor) {
         const float32x4_t divisor = vdupq_n_f32(sum->divisor);
 
-        acc = (struct pair){vdivq_f32(acc.even, divisor), vdivq_f32(acc.odd, divisor)};
+        acc = (struct pair){vdivq_f32(acc.a, divisor), vdivq_f32(acc.b, divisor)};
     }
     if (sum->has_factor) {
         const float32x4_t factor = vdupq_n_f32(sum->factor);
 
-        acc = (struct pair){vmulq_f32(factor, acc.even), vmulq_f32(factor, acc.odd)};
+        acc = (struct pair){vmulq_f32(factor, acc.a), vmulq_f32(factor, acc.b)};
     }
     return acc;
 }
 
+/* Rounds and stores; how many of the eight are not finite. */
+static OF_ALWAYS_INLINE size_t store_pair(uint8_t *to, struct pair value, onefold_dtype dtype)
+{
+    uint16x8_t words;
+
+    if (dtype == ONEFOLD_DTYPE_F32) {
+        const float32x4_t low = one_nan(value.a);
+        const float32x4_t high = one_nan(value.b);
+
+        vst1q_u8(to, vreinterpretq_u8_f32(low));
+        vst1q_u8(to + 16, vreinterpretq_u8_f32(high));
+        return count_lanes(nonfinite_lanes(low)) + count_lanes(nonfinite_lanes(high));
+    }
+    if (dtype == ONEFOLD_DTYPE_F16) {
+        words = narrow_f16(value.a, value.b);
+        vst1q_u8(to, vreinterpretq_u8_u16(words));
+        return nonfinite_words(words, OF_ELEM_INF_F16);
+    }
+    /* round_bf16 leaves the code in the upper half. */
+    words = vtrn2q_u16(vreinterpretq_u16_u32(round_bf16(value.a)),
+                       vreinterpretq_u16_u32(round_bf16(value.b)));
+    vst1q_u8(to, vreinterpretq_u8_u16(words));
+    return nonfinite_words(words, OF_ELEM_INF_BF16);
+}
+
 /* Elements [at, at + 8). */
-static inline size_t sum_8(uint8_t *to, const struct of_kern_sum *sum, size_t at)
+static OF_ALWAYS_INLINE size_t sum_8(uint8_t *to, const struct of_kern_sum *sum, size_t at,
+                                     onefold_dtype dtype)
 {
     const float32x4_t start = vdupq_n_f32(sum->start);
     struct pair acc = {start, start};
     struct pair base = {start, start};
-    uint16x8_t words;
 
     if (sum->base != NULL) {
-        base = load_pair((const uint8_t *)sum->base + at * 2);
+        base = load_pair(sum->base, at, dtype);
     }
     for (uint32_t t = 0; t < sum->input_count; t++) {
-        struct pair x = load_pair((const uint8_t *)sum->x[t] + at * 2);
+        struct pair x = load_pair(sum->x[t], at, dtype);
 
         if (sum->base != NULL) {
-            x = (struct pair){vsubq_f32(x.even, base.even), vsubq_f32(x.odd, base.odd)};
+            x = (struct pair){vsubq_f32(x.a, base.a), vsubq_f32(x.b, base.b)};
         }
         acc = add_scaled(acc, vdupq_n_f32(sum->coefs[t]), x);
     }
     acc = finish_pair(sum, acc);
     if (sum->base != NULL) {
-        acc = (struct pair){vaddq_f32(base.even, acc.even), vaddq_f32(base.odd, acc.odd)};
+        acc = (struct pair){vaddq_f32(base.a, acc.a), vaddq_f32(base.b, acc.b)};
     }
-    /* round_bf16 leaves the code in the upper half. */
-    words = vtrn2q_u16(vreinterpretq_u16_u32(round_bf16(acc.even)),
-                       vreinterpretq_u16_u32(round_bf16(acc.odd)));
-    vst1q_u8(to, vreinterpretq_u8_u16(words));
-    return nonfinite_words(words, OF_ELEM_INF_BF16);
+    return store_pair(to, acc, dtype);
 }
 
-static size_t sum_bf16(void *to, const struct of_kern_sum *sum, size_t first, size_t count)
+static OF_ALWAYS_INLINE size_t sum_all(uint8_t *to, const struct of_kern_sum *sum, size_t first,
+                                       size_t count, onefold_dtype dtype)
 {
-    uint8_t *bytes = to;
+    const size_t width = of_elem_sum_bytes(dtype);
     size_t bad = 0;
     size_t i = 0;
 
     for (; i + 8 <= count; i += 8) {
-        bad += sum_8(bytes + i * 2, sum, first + i);
+        bad += sum_8(to + i * width, sum, first + i, dtype);
     }
     for (; i < count; i++) {
-        uint16_t code = of_elem_sum_bf16(sum, first + i);
-
-        bad += of_elem_is_bad_bf16(code);
-        of_bytes_store16(bytes + i * 2, code);
+        bad += of_elem_sum(to + i * width, sum, first + i, dtype);
     }
     return bad;
+}
+
+static size_t sum_bf16(void *to, const struct of_kern_sum *sum, size_t first, size_t count)
+{
+    return sum_all(to, sum, first, count, ONEFOLD_DTYPE_BF16);
+}
+
+static size_t sum_f16(void *to, const struct of_kern_sum *sum, size_t first, size_t count)
+{
+    return sum_all(to, sum, first, count, ONEFOLD_DTYPE_F16);
+}
+
+static size_t sum_f32(void *to, const struct of_kern_sum *sum, size_t first, size_t count)
+{
+    return sum_all(to, sum, first, count, ONEFOLD_DTYPE_F32);
 }
 
 static void subtract(float *restrict d, const float *restrict x, const float *restrict base,
@@ -618,6 +678,143 @@ static void add_products(double lanes[8], const float *a, const float *b, size_t
     for (; i < count; i++) {
         lanes[i % 8] = lanes[i % 8] + ((double)a[i] * (double)b[i]);
     }
+}
+
+/*
+ * A tile: the pairs of `rows` vectors from s on with `cols` from t on, whose sums stay in registers
+ * while the elements pass, so that a vector loaded serves several pairs, and so do the chains of
+ * additions that would wait for themselves. Each pair's additions keep their order: nothing of it
+ * shows in the bits. Lanes 0 to 3 in one pass, 4 to 7 in another. `rows`, `cols` and `is_diagonal`
+ * (s is t: half of the pairs) are constants.
+ */
+enum { TILE = 3 };
+
+struct gram {
+    double (*lanes)[8];
+    const float *const *d;
+    uint32_t vector_count;
+    size_t count; /* a multiple of 8 */
+};
+
+struct four {
+    float64x2_t low;
+    float64x2_t high;
+};
+
+static inline struct four widen(const float *from)
+{
+    const float32x4_t x = vld1q_f32(from);
+
+    return (struct four){vcvt_f64_f32(vget_low_f32(x)), vcvt_high_f64_f32(x)};
+}
+
+static inline double *lanes_of(const struct gram *gram, uint32_t s, uint32_t t)
+{
+    return gram->lanes[of_elem_pair(gram->vector_count, s, t)];
+}
+
+static OF_ALWAYS_INLINE void half_tile(const struct gram *gram, uint32_t s, uint32_t t,
+                                       uint32_t rows, uint32_t cols, bool is_diagonal, size_t half)
+{
+    const float *row_at[TILE] = {NULL};
+    const float *col_at[TILE] = {NULL};
+    struct four acc[TILE][TILE];
+    struct four row[TILE];
+
+#pragma GCC unroll 3
+    for (uint32_t i = 0; i < rows; i++) {
+        row_at[i] = gram->d[s + i] + half;
+#pragma GCC unroll 3
+        for (uint32_t k = 0; k < cols; k++) {
+            if (!is_diagonal || i <= k) {
+                const double *lanes = lanes_of(gram, s + i, t + k) + half;
+
+                acc[i][k] = (struct four){vld1q_f64(lanes), vld1q_f64(lanes + 2)};
+            }
+        }
+    }
+#pragma GCC unroll 3
+    for (uint32_t k = 0; k < cols; k++) {
+        col_at[k] = gram->d[t + k] + half;
+    }
+    for (size_t at = 0; at < gram->count; at += 8) {
+#pragma GCC unroll 3
+        for (uint32_t i = 0; i < rows; i++) {
+            row[i] = widen(row_at[i] + at);
+        }
+#pragma GCC unroll 3
+        for (uint32_t k = 0; k < cols; k++) {
+            const struct four col = is_diagonal ? row[k] : widen(col_at[k] + at);
+
+#pragma GCC unroll 3
+            for (uint32_t i = 0; i < rows; i++) {
+                if (!is_diagonal || i <= k) {
+                    acc[i][k].low = vaddq_f64(acc[i][k].low, vmulq_f64(row[i].low, col.low));
+                    acc[i][k].high = vaddq_f64(acc[i][k].high, vmulq_f64(row[i].high, col.high));
+                }
+            }
+        }
+    }
+#pragma GCC unroll 3
+    for (uint32_t i = 0; i < rows; i++) {
+#pragma GCC unroll 3
+        for (uint32_t k = 0; k < cols; k++) {
+            if (!is_diagonal || i <= k) {
+                double *lanes = lanes_of(gram, s + i, t + k) + half;
+
+                vst1q_f64(lanes, acc[i][k].low);
+                vst1q_f64(lanes + 2, acc[i][k].high);
+            }
+        }
+    }
+}
+
+static OF_ALWAYS_INLINE void tile(const struct gram *gram, uint32_t s, uint32_t t, uint32_t rows,
+                                  uint32_t cols, bool is_diagonal)
+{
+    half_tile(gram, s, t, rows, cols, is_diagonal, 0);
+    half_tile(gram, s, t, rows, cols, is_diagonal, 4);
+}
+
+/* The tiles of the vectors from s on, TILE of them or what is left, with all that follow. */
+static void tiles_from(const struct gram *gram, uint32_t s)
+{
+    const uint32_t left = gram->vector_count - s;
+
+    switch (left) {
+    case 1:
+        tile(gram, s, s, 1, 1, true);
+        return;
+    case 2:
+        tile(gram, s, s, 2, 2, true);
+        return;
+    default:
+        tile(gram, s, s, TILE, TILE, true);
+        break;
+    }
+    for (uint32_t t = s + TILE; t < gram->vector_count; t += TILE) {
+        switch (gram->vector_count - t) {
+        case 1:
+            tile(gram, s, t, TILE, 1, false);
+            break;
+        case 2:
+            tile(gram, s, t, TILE, 2, false);
+            break;
+        default:
+            tile(gram, s, t, TILE, TILE, false);
+            break;
+        }
+    }
+}
+
+static void add_gram(double (*lanes)[8], const float *const *d, uint32_t vector_count, size_t count)
+{
+    const struct gram gram = {lanes, d, vector_count, count / 8 * 8};
+
+    for (uint32_t s = 0; s < vector_count; s += TILE) {
+        tiles_from(&gram, s);
+    }
+    of_elem_gram(lanes, d, vector_count, gram.count, count);
 }
 
 static void divide(float *acc, float divisor, size_t count)
@@ -717,11 +914,15 @@ void of_kern_fill_neon(struct of_kern *kern)
     kern->fold_delta = fold_delta;
     kern->fold_plain_bf16 = fold_plain_bf16;
     kern->fold_delta_bf16 = fold_delta_bf16;
-    kern->sum_bf16 = sum_bf16;
+    kern->sum[ONEFOLD_DTYPE_BF16] = sum_bf16;
+    kern->sum[ONEFOLD_DTYPE_F16] = sum_f16;
+    kern->sum[ONEFOLD_DTYPE_F32] = sum_f32;
     kern->subtract = subtract;
     kern->subtract_bf16 = subtract_bf16;
     kern->order_pair = order_pair;
     kern->add_products = add_products;
+    kern->add_gram = add_gram;
+    kern->add_stats = add_stats;
     kern->add_votes = add_votes;
     kern->damp = damp;
     kern->divide = divide;

@@ -226,6 +226,24 @@ static void add_products(double lanes[8], const float *a, const float *b, size_t
     }
 }
 
+static void add_gram(double (*lanes)[8], const float *const *d, uint32_t vector_count, size_t count)
+{
+    for (uint32_t s = 0; s < vector_count; s++) {
+        for (uint32_t t = s; t < vector_count; t++) {
+            add_products(*lanes, d[s], d[t], count);
+            lanes++;
+        }
+    }
+}
+
+static void add_stats(struct of_kern_stats *stats, const float *const *d, uint32_t input_count,
+                      size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        of_elem_stats(stats, d, input_count, i);
+    }
+}
+
 static void divide(float *acc, float divisor, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -248,33 +266,57 @@ static void finish_delta(float *restrict acc, const float *restrict base, float 
     }
 }
 
+/* What a fused sum of one type consists of. */
+struct fused {
+    of_kern_unpack_fn *unpack;
+    of_kern_pack_fn *pack;
+    size_t bytes; /* of an element */
+    bool is_bf16; /* whose folds unpack on the way */
+};
+
+enum { FUSED_BLOCK = 512 };
+
+static void fold_block(const struct of_kern_sum *sum, const struct fused *fused, uint32_t t,
+                       size_t offset, float *acc, const float *base, size_t count)
+{
+    const uint8_t *codes = (const uint8_t *)sum->x[t] + offset;
+    const float coef = sum->coefs[t];
+    float x[FUSED_BLOCK];
+
+    if (fused->is_bf16 && sum->base != NULL) {
+        fold_delta_bf16(acc, codes, base, coef, count);
+    } else if (fused->is_bf16) {
+        fold_plain_bf16(acc, codes, coef, count);
+    } else if (sum->base != NULL) {
+        fused->unpack(x, codes, count);
+        fold_delta(acc, x, base, coef, count);
+    } else {
+        fused->unpack(x, codes, count);
+        fold_plain(acc, x, coef, count);
+    }
+}
+
 /* By the entries it stands for, on blocks that stay in the nearest cache: what it gives is what
  * they give, and the compiler makes vectors of them. */
-static size_t sum_bf16(void *to, const struct of_kern_sum *sum, size_t first, size_t count)
+static size_t sum_blocks(void *to, const struct of_kern_sum *sum, const struct fused *fused,
+                         size_t first, size_t count)
 {
-    enum { BLOCK = 512 };
-    float acc[BLOCK];
-    float base[BLOCK];
+    float acc[FUSED_BLOCK];
+    float base[FUSED_BLOCK];
     size_t bad = 0;
 
-    for (size_t at = 0; at < count; at += BLOCK) {
-        const size_t length = count - at < BLOCK ? count - at : BLOCK;
-        const size_t offset = (first + at) * 2;
+    for (size_t at = 0; at < count; at += FUSED_BLOCK) {
+        const size_t length = count - at < FUSED_BLOCK ? count - at : FUSED_BLOCK;
+        const size_t offset = (first + at) * fused->bytes;
 
         for (size_t i = 0; i < length; i++) {
             acc[i] = sum->start;
         }
         if (sum->base != NULL) {
-            unpack_bf16(base, (const uint8_t *)sum->base + offset, length);
+            fused->unpack(base, (const uint8_t *)sum->base + offset, length);
         }
         for (uint32_t t = 0; t < sum->input_count; t++) {
-            const uint8_t *x = (const uint8_t *)sum->x[t] + offset;
-
-            if (sum->base != NULL) {
-                fold_delta_bf16(acc, x, base, sum->coefs[t], length);
-            } else {
-                fold_plain_bf16(acc, x, sum->coefs[t], length);
-            }
+            fold_block(sum, fused, t, offset, acc, base, length);
         }
         if (sum->has_divisor) {
             divide(acc, sum->divisor, length);
@@ -284,9 +326,30 @@ static size_t sum_bf16(void *to, const struct of_kern_sum *sum, size_t first, si
         } else if (sum->has_factor) {
             scale(acc, sum->factor, length);
         }
-        bad += pack_bf16((uint8_t *)to + at * 2, acc, length);
+        bad += fused->pack((uint8_t *)to + at * fused->bytes, acc, length);
     }
     return bad;
+}
+
+static size_t sum_bf16(void *to, const struct of_kern_sum *sum, size_t first, size_t count)
+{
+    static const struct fused fused = {unpack_bf16, pack_bf16, 2, true};
+
+    return sum_blocks(to, sum, &fused, first, count);
+}
+
+static size_t sum_f16(void *to, const struct of_kern_sum *sum, size_t first, size_t count)
+{
+    static const struct fused fused = {unpack_f16, pack_f16, 2, false};
+
+    return sum_blocks(to, sum, &fused, first, count);
+}
+
+static size_t sum_f32(void *to, const struct of_kern_sum *sum, size_t first, size_t count)
+{
+    static const struct fused fused = {unpack_f32, pack_f32, 4, false};
+
+    return sum_blocks(to, sum, &fused, first, count);
 }
 
 static void count_nonfinite(const float *x, size_t count, uint64_t *ret_nan, uint64_t *ret_inf)
@@ -332,11 +395,15 @@ void of_kern_fill_scalar(struct of_kern *kern)
     kern->fold_delta = fold_delta;
     kern->fold_plain_bf16 = fold_plain_bf16;
     kern->fold_delta_bf16 = fold_delta_bf16;
-    kern->sum_bf16 = sum_bf16;
+    kern->sum[ONEFOLD_DTYPE_BF16] = sum_bf16;
+    kern->sum[ONEFOLD_DTYPE_F16] = sum_f16;
+    kern->sum[ONEFOLD_DTYPE_F32] = sum_f32;
     kern->subtract = subtract;
     kern->subtract_bf16 = subtract_bf16;
     kern->order_pair = order_pair;
     kern->add_products = add_products;
+    kern->add_gram = add_gram;
+    kern->add_stats = add_stats;
     kern->add_votes = add_votes;
     kern->damp = damp;
     kern->divide = divide;

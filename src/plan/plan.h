@@ -207,10 +207,8 @@ static inline uint64_t of_chunk_scratch_bytes(const struct of_survey_shape *shap
 {
     const uint64_t of_input =
         OF_BLOCK_CHUNK * sizeof(float) + sizeof(float *) + sizeof(float) + 4 * sizeof(double);
-    const uint64_t of_elems = OF_BLOCK_CHUNK * 8 * sizeof(double);
 
-    return (uint64_t)input_count * of_input + shape->sum_count * 8 * sizeof(double) + of_elems +
-           1024;
+    return (uint64_t)input_count * of_input + shape->sum_count * 8 * sizeof(double) + 1024;
 }
 
 /* How the plan is carried out; not hashed. Sizes of one slot's parts: area_count + 1 read areas

@@ -171,21 +171,17 @@ static void start_sum(const struct of_view *view, float *acc, size_t count)
     }
 }
 
-/* ---- Merge steps whose inputs and result are all BF16 and lie in the slot together ---- */
+/* ---- Merge steps whose inputs and result are of one type and lie in the slot together ---- */
 
 /* Inputs one fused call takes; the lists of more would not be worth their stack. */
 enum { FUSED_INPUTS_MAX = 64 };
 
 struct fused {
+    of_kern_sum_fn *call;
     struct of_kern_sum sum;
     const void *x[FUSED_INPUTS_MAX];
     float coefs[FUSED_INPUTS_MAX];
 };
-
-static bool is_bf16(const struct of_view *view, const struct of_area *area)
-{
-    return of_view_dtype(view, area) == ONEFOLD_DTYPE_BF16;
-}
 
 /* Fills *fused when the one call for all inputs may be used. Counting what is not finite needs the
  * values of each input, so it may not then. */
@@ -193,11 +189,12 @@ static bool fuse(const struct of_view *view, struct fused *fused)
 {
     const struct of_slot *slot = view->slot;
     const struct of_row *row = view->row;
+    const onefold_dtype dtype = (onefold_dtype)view->tensor->dtype;
 
-    if (!slot->is_first_round || !slot->is_last_round || slot->round_count > FUSED_INPUTS_MAX ||
-        view->tensor->dtype != ONEFOLD_DTYPE_BF16 ||
-        view->job->plan->nonfinite != OF_NONFINITE_FAIL ||
-        (view->step->delta && !is_bf16(view, of_view_base_area(view)))) {
+    fused->call = view->job->kern->sum[dtype];
+    if (fused->call == NULL || !slot->is_first_round || !slot->is_last_round ||
+        slot->round_count > FUSED_INPUTS_MAX || view->job->plan->nonfinite != OF_NONFINITE_FAIL ||
+        (view->step->delta && of_view_dtype(view, of_view_base_area(view)) != dtype)) {
         return false;
     }
     fused->sum = (struct of_kern_sum){
@@ -216,7 +213,7 @@ static bool fuse(const struct of_view *view, struct fused *fused)
         if (data == NULL) {
             continue;
         }
-        if (!is_bf16(view, area)) {
+        if (of_view_dtype(view, area) != dtype) {
             return false;
         }
         fused->x[fused->sum.input_count] = data;
@@ -229,11 +226,11 @@ static bool fuse(const struct of_view *view, struct fused *fused)
 static void fused_block(const struct of_view *view, const struct fused *fused, uint64_t at,
                         size_t count)
 {
-    const struct of_kern *kern = view->job->kern;
-    uint8_t *out = view->out + at * sizeof(uint16_t);
+    const onefold_dtype dtype = (onefold_dtype)view->tensor->dtype;
+    uint8_t *out = view->out + at * of_dtype_size(dtype);
 
-    if (OF_UNLIKELY(kern->sum_bf16(out, &fused->sum, at, count) > 0)) {
-        kern->unpack[ONEFOLD_DTYPE_BF16](view->scratch->x, out, count);
+    if (OF_UNLIKELY(fused->call(out, &fused->sum, at, count) > 0)) {
+        view->job->kern->unpack[dtype](view->scratch->x, out, count);
         name_nonfinite(view, view->scratch->x, at, count);
     }
 }

@@ -45,7 +45,6 @@ static void add_products(const struct work *work, size_t length)
 {
     const struct of_kern *kern = work->view->job->kern;
     const struct of_chunks *chunks = &work->chunks;
-    const uint32_t vector_count = work->shape->input_count;
     double(*lanes)[LANES] = chunks->lanes;
 
     if (work->shape->need == OF_GRAM_NORMS) {
@@ -54,130 +53,31 @@ static void add_products(const struct work *work, size_t length)
         }
         return;
     }
-    for (uint32_t s = 0; s < vector_count; s++) {
-        for (uint32_t t = s; t < vector_count; t++) {
-            kern->add_products(*lanes, chunks->d[s], chunks->d[t], length);
-            lanes++;
-        }
-    }
+    kern->add_gram(chunks->lanes, (const float *const *)chunks->d, work->shape->input_count,
+                   length);
 }
 
 /* ---- Element-wise statistics ---- */
-
-/* What is known of each element of a chunk once all inputs were seen; lies in chunks->elems. Arrays
- * of one struct cannot overlap and loops over them have a known length, so that compilers make
- * vectors of them; no result depends on that. */
-struct elems {
-    double magnitude[OF_BLOCK_CHUNK]; /* sum |d| */
-    double largest[OF_BLOCK_CHUNK];   /* max |d|; in the end its share of the sum */
-    double sum[OF_BLOCK_CHUNK];       /* in the end the mean */
-    double square[OF_BLOCK_CHUNK];
-    double fourth[OF_BLOCK_CHUNK]; /* in the end the tail statistic */
-    int32_t sign[OF_BLOCK_CHUNK];
-};
-_Static_assert(sizeof(struct elems) <= sizeof(double) * 8 * OF_BLOCK_CHUNK, "it fits its place");
-
-/* All elements of the chunk: those past the end are 0. Returns how many are exactly zero. */
-static uint32_t see_values(struct elems *elems, const float *d)
-{
-    uint32_t zeros = 0;
-
-    for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
-        const double value = (double)d[i];
-        const double magnitude = fabs(value);
-
-        elems->magnitude[i] += magnitude;
-        elems->largest[i] = elems->largest[i] < magnitude ? magnitude : elems->largest[i];
-        elems->sum[i] += value;
-    }
-    for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
-        const int32_t above = d[i] > 0.0F ? 1 : 0;
-        const int32_t below = d[i] < 0.0F ? 1 : 0;
-
-        elems->sign[i] += above - below;
-        zeros += d[i] == 0.0F ? 1 : 0;
-    }
-    return zeros;
-}
-
-static void see_residuals(struct elems *elems, const float *d)
-{
-    for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
-        const double residual = (double)d[i] - elems->sum[i];
-        const double square = residual * residual;
-
-        elems->square[i] += square;
-        elems->fourth[i] += square * square;
-    }
-}
-
-/* Quotients of every element; 0 where the divisor would be 0, which adds nothing to a sum. Returns
- * how many count in the overlap, and in the tail. */
-static void divide(struct elems *elems, double inputs, uint64_t *ret_overlap, uint64_t *ret_tail)
-{
-    uint32_t in_overlap = 0;
-    uint32_t in_tail = 0;
-
-    for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
-        const double divisor = elems->magnitude[i] > 0.0 ? elems->magnitude[i] : 1.0;
-
-        elems->largest[i] /= divisor;
-    }
-    for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
-        const double divisor = elems->square[i] > 0.0 ? elems->square[i] : 1.0;
-
-        elems->fourth[i] = inputs * elems->fourth[i] / (divisor * divisor);
-    }
-    for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
-        in_overlap += elems->magnitude[i] > 0.0 ? 1 : 0;
-        in_tail += elems->square[i] > 0.0 ? 1 : 0;
-    }
-    *ret_overlap += in_overlap;
-    *ret_tail += in_tail;
-}
-
-static void add_to_lanes(double *lanes, const double *values)
-{
-    double sums[LANES];
-
-    memcpy(sums, lanes, sizeof(sums));
-    for (size_t i = 0; i < OF_BLOCK_CHUNK; i += LANES) {
-        for (size_t lane = 0; lane < LANES; lane++) {
-            sums[lane] += values[i + lane];
-        }
-    }
-    memcpy(lanes, sums, sizeof(sums));
-}
 
 /* `left_out` of the first `length` elements were made zero because they are not finite. */
 static void count_elems(const struct work *work, size_t length, uint32_t left_out)
 {
     const struct of_chunks *chunks = &work->chunks;
-    const double inputs = work->shape->input_count;
-    const uint32_t not_counted = (uint32_t)(OF_BLOCK_CHUNK - length) + left_out;
-    struct elems *elems = (struct elems *)(void *)chunks->elems;
     double(*lanes)[LANES] = chunks->lanes + of_survey_overlap(work->shape);
-    uint64_t *zeros = counts_of(work, OF_SURVEY_ZEROS);
-    uint64_t *agreement = counts_of(work, OF_SURVEY_AGREEMENT);
+    struct of_kern_stats stats = {.overlap = lanes[0],
+                                  .tail = lanes[1],
+                                  .zeros = counts_of(work, OF_SURVEY_ZEROS),
+                                  .agreement = counts_of(work, OF_SURVEY_AGREEMENT)};
 
-    memset(elems, 0, sizeof(*elems));
+    of_assert(chunks->count == work->shape->input_count);
+    work->view->job->kern->add_stats(&stats, (const float *const *)chunks->d, chunks->count,
+                                     length);
+    *counts_of(work, OF_SURVEY_IN_OVERLAP) += stats.in_overlap;
+    *counts_of(work, OF_SURVEY_IN_TAIL) += stats.in_tail;
     for (uint32_t t = 0; t < chunks->count; t++) {
-        zeros[t] += see_values(elems, chunks->d[t]) - not_counted;
+        stats.zeros[t] -= left_out;
     }
-    for (size_t i = 0; i < OF_BLOCK_CHUNK; i++) {
-        elems->sum[i] /= inputs;
-    }
-    for (uint32_t t = 0; t < chunks->count; t++) {
-        see_residuals(elems, chunks->d[t]);
-    }
-    divide(elems, inputs, counts_of(work, OF_SURVEY_IN_OVERLAP),
-           counts_of(work, OF_SURVEY_IN_TAIL));
-    add_to_lanes(lanes[0], elems->largest);
-    add_to_lanes(lanes[1], elems->fourth);
-    for (size_t i = 0; i < length; i++) {
-        agreement[elems->sign[i] < 0 ? -elems->sign[i] : elems->sign[i]]++;
-    }
-    agreement[0] -= left_out;
+    stats.agreement[0] -= left_out;
 }
 
 /* ---- Values that are not finite ---- */

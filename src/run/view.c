@@ -134,8 +134,6 @@ static void carve(const struct of_view *view, struct of_chunks *chunks)
     at += (uint64_t)vector_count * OF_BLOCK_CHUNK * sizeof(float);
     chunks->lanes = (double(*)[8])(void *)at;
     at += plan->survey.sum_count * sizeof(*chunks->lanes);
-    chunks->elems = (double *)(void *)at;
-    at += UINT64_C(8) * OF_BLOCK_CHUNK * sizeof(double);
     chunks->d = (float **)(void *)at;
     at += vector_count * sizeof(void *);
     chunks->areas = (const struct of_area **)(void *)at;

@@ -60,7 +60,6 @@ struct of_chunks {
     float **d;                    /* [count][OF_BLOCK_CHUNK], 64-byte aligned; then the extra */
     float *coefs;                 /* [count] */
     double (*lanes)[8];           /* [sum_count] of the survey's shape */
-    double *elems;                /* [8 * OF_BLOCK_CHUNK] */
 };
 
 /* Bytes of one worker's scratch. */

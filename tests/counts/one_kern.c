@@ -20,6 +20,9 @@
 
 enum { EXIT_SKIP = 77, ALIGN_BYTES = 64 };
 
+/* Kernels over all inputs see a chunk of each, as a survey has them. */
+enum { VECTORS = 8, CHUNK = 256 };
+
 /* The arrays of one grain. */
 struct arrays {
     float acc[OF_GRAIN_ELEMS];
@@ -27,6 +30,8 @@ struct arrays {
     float base[OF_GRAIN_ELEMS];
     double codes[OF_GRAIN_ELEMS]; /* encoded elements of any type */
     double lanes[8];
+    double gram[VECTORS * (VECTORS + 1) / 2][8];
+    uint64_t counts[2 * VECTORS + 1];
     uint64_t sum; /* keeps results that only return a number */
 };
 
@@ -69,7 +74,8 @@ static void call_fold_delta_bf16(const struct of_kern *kern, onefold_dtype dtype
 }
 
 /* Three inputs, and a base or none: the same codes at each place. */
-static void sum_three(const struct of_kern *kern, struct arrays *arrays, const void *base)
+static void sum_three(const struct of_kern *kern, onefold_dtype dtype, struct arrays *arrays,
+                      const void *base)
 {
     const void *x[] = {arrays->codes, arrays->codes, arrays->codes};
     const float coefs[] = {1.0F, 0.5F, 0.25F};
@@ -80,21 +86,17 @@ static void sum_three(const struct of_kern *kern, struct arrays *arrays, const v
                                     .has_factor = true,
                                     .factor = 0.4F};
 
-    arrays->sum += kern->sum_bf16(arrays->acc, &sum, 0, OF_GRAIN_ELEMS);
+    arrays->sum += kern->sum[dtype](arrays->acc, &sum, 0, OF_GRAIN_ELEMS);
 }
 
-static void call_sum_plain_bf16(const struct of_kern *kern, onefold_dtype dtype,
-                                struct arrays *arrays)
+static void call_sum_plain(const struct of_kern *kern, onefold_dtype dtype, struct arrays *arrays)
 {
-    (void)dtype;
-    sum_three(kern, arrays, NULL);
+    sum_three(kern, dtype, arrays, NULL);
 }
 
-static void call_sum_delta_bf16(const struct of_kern *kern, onefold_dtype dtype,
-                                struct arrays *arrays)
+static void call_sum_delta(const struct of_kern *kern, onefold_dtype dtype, struct arrays *arrays)
 {
-    (void)dtype;
-    sum_three(kern, arrays, arrays->codes);
+    sum_three(kern, dtype, arrays, arrays->codes);
 }
 
 static void call_subtract(const struct of_kern *kern, onefold_dtype dtype, struct arrays *arrays)
@@ -148,6 +150,39 @@ static void call_add_products(const struct of_kern *kern, onefold_dtype dtype,
 {
     (void)dtype;
     kern->add_products(arrays->lanes, arrays->acc, arrays->x, OF_GRAIN_ELEMS);
+}
+
+static void call_vectors(const struct of_kern *kern, bool is_gram, struct arrays *arrays)
+{
+    struct of_kern_stats stats = {.overlap = arrays->lanes,
+                                  .tail = arrays->gram[0],
+                                  .zeros = arrays->counts,
+                                  .agreement = arrays->counts + VECTORS};
+
+    for (size_t at = 0; at < OF_GRAIN_ELEMS; at += CHUNK) {
+        const float *d[VECTORS];
+
+        for (size_t t = 0; t < VECTORS; t++) {
+            d[t] = arrays->x + (at + CHUNK * t) % OF_GRAIN_ELEMS;
+        }
+        if (is_gram) {
+            kern->add_gram(arrays->gram, d, VECTORS, CHUNK);
+        } else {
+            kern->add_stats(&stats, d, VECTORS, CHUNK);
+        }
+    }
+}
+
+static void call_add_gram(const struct of_kern *kern, onefold_dtype dtype, struct arrays *arrays)
+{
+    (void)dtype;
+    call_vectors(kern, true, arrays);
+}
+
+static void call_add_stats(const struct of_kern *kern, onefold_dtype dtype, struct arrays *arrays)
+{
+    (void)dtype;
+    call_vectors(kern, false, arrays);
 }
 
 static void call_divide(const struct of_kern *kern, onefold_dtype dtype, struct arrays *arrays)
@@ -210,12 +245,18 @@ static const struct row rows[] = {
     {"fold_delta", call_fold_delta, ONEFOLD_DTYPE_F32},
     {"fold_plain_bf16", call_fold_plain_bf16, ONEFOLD_DTYPE_BF16},
     {"fold_delta_bf16", call_fold_delta_bf16, ONEFOLD_DTYPE_BF16},
-    {"sum_plain_bf16", call_sum_plain_bf16, ONEFOLD_DTYPE_BF16},
-    {"sum_delta_bf16", call_sum_delta_bf16, ONEFOLD_DTYPE_BF16},
+    {"sum_plain_bf16", call_sum_plain, ONEFOLD_DTYPE_BF16},
+    {"sum_delta_bf16", call_sum_delta, ONEFOLD_DTYPE_BF16},
+    {"sum_plain_f16", call_sum_plain, ONEFOLD_DTYPE_F16},
+    {"sum_delta_f16", call_sum_delta, ONEFOLD_DTYPE_F16},
+    {"sum_plain_f32", call_sum_plain, ONEFOLD_DTYPE_F32},
+    {"sum_delta_f32", call_sum_delta, ONEFOLD_DTYPE_F32},
     {"subtract", call_subtract, ONEFOLD_DTYPE_F32},
     {"subtract_bf16", call_subtract_bf16, ONEFOLD_DTYPE_BF16},
     {"order_pair", call_order_pair, ONEFOLD_DTYPE_F32},
     {"add_products", call_add_products, ONEFOLD_DTYPE_F32},
+    {"add_gram", call_add_gram, ONEFOLD_DTYPE_F32},
+    {"add_stats", call_add_stats, ONEFOLD_DTYPE_F32},
     {"add_votes", call_add_votes, ONEFOLD_DTYPE_F32},
     {"damp", call_damp, ONEFOLD_DTYPE_F32},
     {"divide", call_divide, ONEFOLD_DTYPE_F32},
@@ -238,6 +279,8 @@ static void fill_arrays(struct arrays *arrays, const struct of_kern *kern, onefo
     uint32_t state = 1;
 
     memset(arrays->lanes, 0, sizeof(arrays->lanes));
+    memset(arrays->gram, 0, sizeof(arrays->gram));
+    memset(arrays->counts, 0, sizeof(arrays->counts));
     for (uint32_t i = 0; i < OF_GRAIN_ELEMS; i++) {
         arrays->acc[i] = next_number(&state);
         arrays->x[i] = next_number(&state);

@@ -47,6 +47,7 @@ check_fn check_sum;
 check_fn check_subtract;
 check_fn check_order;
 check_fn check_products;
+check_fn check_stats;
 check_fn check_votes;
 check_fn check_finish;
 check_fn check_nonfinite;

@@ -2,9 +2,11 @@
 /*
  * add_products: the lanes element by element in double, in the order of the law. Integers that fit
  * are summed exactly, so that an order that differs only by luck of rounding would show elsewhere
- * and a lost or doubled element shows here.
+ * and a lost or doubled element shows here. add_gram: what add_products gives for every pair.
  */
 #include "check.h"
+
+#include "base/attr.h"
 
 #include <math.h>
 #include <string.h>
@@ -99,8 +101,56 @@ static void one_case(struct check *check, size_t length, size_t place, void *con
     }
 }
 
+/* All pairs of so many vectors, some of which are the same memory. */
+enum { VECTORS_MAX = 11, PAIRS_MAX = VECTORS_MAX * (VECTORS_MAX + 1) / 2 };
+
+static void one_gram(struct check *check, size_t length, size_t place, void *context)
+{
+    const uint32_t vector_count = *(const uint32_t *)context;
+    const size_t even = place == CHECK_AT_END ? place : (place * 4) & 60;
+    const size_t pairs = (size_t)vector_count * (vector_count + 1) / 2;
+    const float *d[VECTORS_MAX];
+    double(*lanes)[LANES] = (double(*)[LANES])(void *)check_put(
+        &check->area[0], pairs * sizeof(*lanes), place == CHECK_AT_END ? place : (place * 8) & 56);
+    double expected[PAIRS_MAX][LANES];
+    size_t pair = 0;
+
+    for (uint32_t t = 0; t < vector_count; t++) {
+        float *own =
+            t < 3 ? (float *)(void *)check_put(&check->area[1 + t], length * sizeof(float), even)
+                  : check->values[t % OF_LENGTH(check->values)];
+
+        check_values(&check->prng, own, length);
+        d[t] = own;
+    }
+    for (size_t i = 0; i < pairs * LANES; i++) {
+        lanes[i / LANES][i % LANES] = prng_bell(&check->prng);
+    }
+    memcpy(expected, lanes, pairs * sizeof(*lanes));
+    for (uint32_t s = 0; s < vector_count; s++) {
+        for (uint32_t t = s; t < vector_count; t++) {
+            check->law->add_products(expected[pair++], d[s], d[t], length);
+        }
+    }
+    check_doing("add_gram", length, place);
+    check->kern->add_gram(lanes, d, vector_count, length);
+    for (size_t i = 0; i < pairs; i++) {
+        if (!same_lanes(lanes[i], expected[i])) {
+            check_fail(check, "add_gram: pair %zu of %u vectors, %zu elements, placement %zu", i,
+                       vector_count, length, place);
+        }
+    }
+    if (!check_around(&check->area[0], lanes, pairs * sizeof(*lanes))) {
+        check_fail(check, "add_gram: %u vectors, %zu elements, placement %zu: wrote outside",
+                   vector_count, length, place);
+    }
+}
+
 void check_products(struct check *check)
 {
+    for (uint32_t vector_count = 1; vector_count <= VECTORS_MAX; vector_count++) {
+        check_each(check, one_gram, &vector_count);
+    }
     exact_integers(check);
     by_element(check);
     check_each(check, one_case, NULL);

@@ -34,16 +34,20 @@ static void assert_complete(const struct of_kern *kern)
 
         assert_int_equal(kern->unpack[dtype] != NULL, numeric);
         assert_int_equal(kern->pack[dtype] != NULL, numeric);
+        assert_int_equal(kern->sum[dtype] != NULL, dtype == ONEFOLD_DTYPE_F32 ||
+                                                       dtype == ONEFOLD_DTYPE_F16 ||
+                                                       dtype == ONEFOLD_DTYPE_BF16);
     }
     assert_non_null(kern->fold_plain);
     assert_non_null(kern->fold_delta);
     assert_non_null(kern->fold_plain_bf16);
     assert_non_null(kern->fold_delta_bf16);
-    assert_non_null(kern->sum_bf16);
     assert_non_null(kern->subtract);
     assert_non_null(kern->subtract_bf16);
     assert_non_null(kern->order_pair);
     assert_non_null(kern->add_products);
+    assert_non_null(kern->add_gram);
+    assert_non_null(kern->add_stats);
     assert_non_null(kern->divide);
     assert_non_null(kern->scale);
     assert_non_null(kern->finish_delta);
