@@ -158,12 +158,12 @@ static bool leave_out(struct of_match *match)
 static bool refuse_missing(struct of_match *match)
 {
     struct of_build *build = match->build;
-    const struct of_shown name = of_str_escape(match->want->name);
+    const struct of_str name = match->want->name;
 
     if (needs_base(match) && match->base == NULL) {
         of_build_error_tally(build, &match->missing, "mismatch-base", NULL,
-                             "tensor \"%s\" is missing in the base; it is in %s", name.text,
-                             list_labels(match, true).text);
+                             "tensor \"%s\" is missing in the base; it is in %s",
+                             of_str_escape(name).text, list_labels(match, true).text);
         return true;
     }
     if (match->present_count == 0 || match->present_count == build->input_count) {
@@ -171,18 +171,19 @@ static bool refuse_missing(struct of_match *match)
     }
     if (build->options->tensor_intersection) {
         of_build_notice(build, &match->left_out, ONEFOLD_LEVEL_WARNING, "plan-left-out",
-                        "tensor \"%s\" is left out: missing in %s", name.text,
+                        "tensor \"%s\" is left out: missing in %s", of_str_escape(name).text,
                         list_labels(match, false).text);
         return true;
     }
     if (build->options->tensor_union) {
         of_build_notice(build, &match->partial, ONEFOLD_LEVEL_WARNING, "plan-extra",
-                        "tensor \"%s\" comes from %u of %u inputs: missing in %s", name.text,
-                        match->present_count, build->input_count, list_labels(match, false).text);
+                        "tensor \"%s\" comes from %u of %u inputs: missing in %s",
+                        of_str_escape(name).text, match->present_count, build->input_count,
+                        list_labels(match, false).text);
         return false;
     }
     of_build_error_tally(build, &match->missing, "mismatch-missing", missing_hint(match),
-                         "tensor \"%s\" is missing in %s; it is in %s", name.text,
+                         "tensor \"%s\" is missing in %s; it is in %s", of_str_escape(name).text,
                          list_labels(match, false).text, list_labels(match, true).text);
     return true;
 }
