@@ -13,13 +13,18 @@
 #include <stdio.h>
 #include <string.h>
 
-const struct of_tensor *of_match_find(const struct of_variant *variant,
-                                      const struct of_tensor *want)
+/* Tables of one merge mostly have the same order, so the next tensor is tried before the map. */
+const struct of_tensor *of_match_find(struct of_variant *variant, const struct of_tensor *want)
 {
-    const uint32_t index = of_table_find(variant->table, want->name);
+    const struct of_table *table = variant->table;
+    uint32_t index = variant->guess;
 
+    if (index >= table->tensor_count || !of_str_equal(table->tensors[index].name, want->name)) {
+        index = of_table_find(table, want->name);
+    }
     if (index != OF_MAP_NONE) {
-        return &variant->table->tensors[index];
+        variant->guess = index + 1;
+        return &table->tensors[index];
     }
     return variant->lends && of_head_is(want->name) ? of_head_embedding(variant->table, want)
                                                     : NULL;
