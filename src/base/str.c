@@ -2,6 +2,7 @@
 /* Slices, a growing text, escaping, nearest words, and numbers that do not depend on the locale. */
 #include "base/str.h"
 
+#include "base/bytes.h"
 #include "base/mem.h"
 
 #include <locale.h>
@@ -60,6 +61,40 @@ bool of_str_contains(struct of_str text, struct of_str part)
         return true;
     }
     return text.length > 0 && memmem(text.data, text.length, part.data, part.length) != NULL;
+}
+
+/* A bit in the highest place of every byte that is not plain, and perhaps of some behind the first
+ * such byte: a carry only runs upwards from one. */
+static uint64_t unplain_bytes(uint64_t word)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    const uint64_t quotes = word ^ ('"' * ones);
+    const uint64_t slashes = word ^ ('\\' * ones);
+    const uint64_t below_space = (word - ' ' * ones) & ~word;
+    const uint64_t above_tilde = word | (word + ones);
+
+    return (below_space | above_tilde | ((quotes - ones) & ~quotes) |
+            ((slashes - ones) & ~slashes)) &
+           (0x80 * ones);
+}
+
+size_t of_str_skip_plain(struct of_str text, size_t at)
+{
+    for (; text.length - at >= 8; at += 8) {
+        const uint64_t bits = unplain_bytes(of_bytes_load64(text.data + at));
+
+        if (bits != 0) {
+            return at + (size_t)__builtin_ctzll(bits) / 8;
+        }
+    }
+    for (; at < text.length; at++) {
+        const unsigned char c = (unsigned char)text.data[at];
+
+        if (c < ' ' || c > '~' || c == '"' || c == '\\') {
+            break;
+        }
+    }
+    return at;
 }
 
 /* The rest of the text from a place on. */
@@ -158,7 +193,7 @@ struct of_shown of_str_escape(struct of_str text)
 
 bool of_str_is_utf8(struct of_str text)
 {
-    size_t at = 0;
+    size_t at = of_str_skip_plain(text, 0);
 
     while (at < text.length) {
         uint32_t code;
@@ -167,14 +202,14 @@ bool of_str_is_utf8(struct of_str text)
         if (taken == 0) {
             return false;
         }
-        at += taken;
+        at = of_str_skip_plain(text, at + taken);
     }
     return true;
 }
 
 bool of_str_has_control(struct of_str text)
 {
-    size_t at = 0;
+    size_t at = of_str_skip_plain(text, 0);
 
     while (at < text.length) {
         uint32_t code = 0;
@@ -183,7 +218,7 @@ bool of_str_has_control(struct of_str text)
         if (taken == 0 || is_control(code)) {
             return true;
         }
-        at += taken;
+        at = of_str_skip_plain(text, at + taken);
     }
     return false;
 }
@@ -363,7 +398,7 @@ static bool reserve(struct of_text *text, size_t more)
     return true;
 }
 
-void of_text_add(struct of_text *text, struct of_str part)
+void of_text_add_slow(struct of_text *text, struct of_str part)
 {
     if (!reserve(text, part.length)) {
         return;
@@ -375,9 +410,16 @@ void of_text_add(struct of_text *text, struct of_str part)
     text->data[text->length] = '\0';
 }
 
-void of_text_add_char(struct of_text *text, char c)
+void of_text_add_u64(struct of_text *text, uint64_t value)
 {
-    of_text_add(text, (struct of_str){&c, 1});
+    char digits[20];
+    size_t at = sizeof(digits);
+
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    of_text_add(text, (struct of_str){digits + at, sizeof(digits) - at});
 }
 
 void of_text_print(struct of_text *text, const char *format, ...)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* A run of bytes somebody else owns; not terminated. */
 struct of_str {
@@ -35,6 +36,10 @@ struct of_shown {
     char text[OF_TEXT_BUFFER];
 };
 struct of_shown of_str_escape(struct of_str text);
+
+/* Where the first byte at or behind `at` stands that is not plain: plain are the printable ASCII
+ * characters without '"' and '\\'. The length of the text when all are. */
+size_t of_str_skip_plain(struct of_str text, size_t at);
 
 /* True when every byte sequence is well-formed UTF-8 (no overlong forms, no surrogates). */
 bool of_str_is_utf8(struct of_str text);
@@ -67,8 +72,30 @@ struct of_text {
     bool failed;
 };
 
-void of_text_add(struct of_text *text, struct of_str part);
-void of_text_add_char(struct of_text *text, char c);
+/* What of_text_add does when the part does not fit, or an earlier one did not. */
+void of_text_add_slow(struct of_text *text, struct of_str part);
+
+/* Headers and manifests are made of millions of small parts. */
+static inline void of_text_add(struct of_text *text, struct of_str part)
+{
+    if (OF_UNLIKELY(text->failed || text->data == NULL ||
+                    part.length >= text->capacity - text->length)) {
+        of_text_add_slow(text, part);
+        return;
+    }
+    if (part.length > 0) {
+        memcpy(text->data + text->length, part.data, part.length);
+    }
+    text->length += part.length;
+    text->data[text->length] = '\0';
+}
+
+static inline void of_text_add_char(struct of_text *text, char c)
+{
+    of_text_add(text, (struct of_str){&c, 1});
+}
+
+void of_text_add_u64(struct of_text *text, uint64_t value);
 void of_text_print(struct of_text *text, const char *format, ...) OF_PRINTF(2, 3);
 /* Adds the shortest decimal form that reads back as the same double; "0.4", "1e-05", "-3". */
 void of_text_add_double(struct of_text *text, double value);

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/num.h"
+#include "base/sort.h"
 
 #include <string.h>
 
@@ -64,44 +65,11 @@ void of_digest_tensor_end(struct of_hash *hash, struct of_digest *ret_digest)
     of_hash_finish(hash, ret_digest->bytes);
 }
 
-/* Restores the heap below `root`: the largest name on top. */
-static void sift_down(const struct of_tensor *tensors, uint32_t *heap, uint64_t root,
-                      uint64_t count)
+static bool name_less(const void *context, uint32_t a, uint32_t b)
 {
-    for (;;) {
-        uint64_t child = 2 * root + 1;
-        uint32_t swap;
+    const struct of_tensor *tensors = context;
 
-        if (child >= count) {
-            return;
-        }
-        if (child + 1 < count &&
-            of_str_compare(tensors[heap[child]].name, tensors[heap[child + 1]].name) < 0) {
-            child++;
-        }
-        if (of_str_compare(tensors[heap[root]].name, tensors[heap[child]].name) >= 0) {
-            return;
-        }
-        swap = heap[root];
-        heap[root] = heap[child];
-        heap[child] = swap;
-        root = child;
-    }
-}
-
-/* Heap sort: qsort_r may allocate, and this runs while nothing may. */
-static void sort_by_name(const struct of_tensor *tensors, uint32_t *order, uint32_t count)
-{
-    for (uint64_t i = count / 2; i-- > 0;) {
-        sift_down(tensors, order, i, count);
-    }
-    for (uint64_t end = count; end-- > 1;) {
-        uint32_t largest = order[0];
-
-        order[0] = order[end];
-        order[end] = largest;
-        sift_down(tensors, order, 0, end);
-    }
+    return of_str_compare(tensors[a].name, tensors[b].name) < 0;
 }
 
 onefold_status of_digest_checkpoint(const struct of_tensor *tensors,
@@ -110,7 +78,7 @@ onefold_status of_digest_checkpoint(const struct of_tensor *tensors,
                                     onefold_error *err)
 {
     struct of_hash *hash = of_hash_create(OF_HASH_XXH128);
-    uint32_t *order = OF_ARENA_NEW(arena, uint32_t, count);
+    uint32_t *order = OF_ARENA_NEW(arena, uint32_t, 2 * (uint64_t)count);
     uint8_t number[8];
 
     if (hash == NULL || order == NULL) {
@@ -120,7 +88,8 @@ onefold_status of_digest_checkpoint(const struct of_tensor *tensors,
     for (uint32_t i = 0; i < count; i++) {
         order[i] = i;
     }
-    sort_by_name(tensors, order, count);
+    /* Most files are sorted already, which costs a comparison a name. */
+    of_sort_indices(order, order + count, count, name_less, tensors);
     of_hash_update(hash, checkpoint_tag, TAG_BYTES);
     of_bytes_store64(number, count);
     of_hash_update(hash, number, 8);

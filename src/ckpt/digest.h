@@ -30,7 +30,7 @@ void of_digest_tensor_begin(struct of_hash *hash, const struct of_tensor *tensor
 void of_digest_tensor_leaves(struct of_hash *hash, const struct of_digest *leaves, uint64_t count);
 void of_digest_tensor_end(struct of_hash *hash, struct of_digest *ret_digest);
 
-/* `digests[i]` belongs to `tensors[i]`; any order. Needs 4 bytes a tensor from the arena. */
+/* `digests[i]` belongs to `tensors[i]`; any order. Needs 8 bytes a tensor from the arena. */
 OF_NODISCARD onefold_status of_digest_checkpoint(const struct of_tensor *tensors,
                                                  const struct of_digest *digests, uint32_t count,
                                                  struct of_arena *arena,

@@ -230,7 +230,9 @@ onefold_status of_table_build_draft(struct of_table_build *build, struct of_tabl
                                     uint32_t *ret_duplicate, onefold_error *err)
 {
     *ret_table = (struct of_table){.tensors = build->tensors, .tensor_count = build->count};
-    return index_table(ret_table, &build->names, ret_duplicate, err);
+    /* Records that are kept where they are keep their map too. */
+    return index_table(ret_table, build->is_adopted ? build->set->arena : &build->names,
+                       ret_duplicate, err);
 }
 
 /* An equal table of the set, or NULL. */
@@ -253,10 +255,6 @@ static onefold_status keep_tensors(const struct of_table_build *build, const str
 {
     struct of_arena *arena = build->set->arena;
 
-    if (build->is_adopted) {
-        table->tensors = draft->tensors;
-        return ONEFOLD_OK;
-    }
     table->tensors = OF_ARENA_NEW(arena, struct of_tensor, draft->tensor_count);
     if (table->tensors == NULL) {
         return too_large(draft->tensor_count, err);
@@ -287,6 +285,11 @@ onefold_status of_table_build_keep(struct of_table_build *build, const struct of
     table = OF_ARENA_NEW(arena, struct of_table, 1);
     if (table == NULL) {
         return too_large(draft->tensor_count, err);
+    }
+    if (build->is_adopted) {
+        *table = *draft;
+        *ret_table = table;
+        return ONEFOLD_OK;
     }
     table->tensor_count = draft->tensor_count;
     OF_TRY(keep_tensors(build, draft, table, err));

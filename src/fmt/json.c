@@ -53,7 +53,7 @@ static onefold_status scan_string(const struct scan *scan, size_t at, size_t *re
     const char *data = scan->document.data;
     size_t length = scan->document.length;
 
-    for (at++; at < length; at++) {
+    for (at++; (at = of_str_skip_plain(scan->document, at)) < length; at++) {
         unsigned char c = (unsigned char)data[at];
 
         if (c == '"') {
@@ -65,6 +65,9 @@ static onefold_status scan_string(const struct scan *scan, size_t at, size_t *re
         }
         if (c == '\\') {
             at++; /* what may follow is judged when the string is read */
+            if (at == length) {
+                break;
+            }
         }
     }
     return scan_error(scan, scan->id_syntax, length, "the text ends inside a string", err);

@@ -127,5 +127,7 @@ void of_json_add_bool(struct of_json_writer *writer, bool value);
 void of_json_add_null(struct of_json_writer *writer);
 /* A value that is JSON already. */
 void of_json_add_raw(struct of_json_writer *writer, struct of_str value);
+/* Adds a string in its quotes, escaped, to any text. */
+void of_json_quote(struct of_text *text, struct of_str value);
 
 #endif

@@ -106,13 +106,13 @@ static void add_escape(struct of_text *text, unsigned char c)
 }
 
 /* Runs that need no escape are added as one piece. */
-static void add_quoted(struct of_text *text, struct of_str value)
+void of_json_quote(struct of_text *text, struct of_str value)
 {
     size_t run = 0;
     size_t at = 0;
 
     of_text_add_char(text, '"');
-    while (at < value.length) {
+    while ((at = of_str_skip_plain(value, at)) < value.length) {
         unsigned char c = (unsigned char)value.data[at];
         uint32_t code;
         size_t taken =
@@ -139,7 +139,7 @@ static void add_quoted(struct of_text *text, struct of_str value)
 void of_json_key_str(struct of_json_writer *writer, struct of_str key)
 {
     begin_item(writer);
-    add_quoted(&writer->text, key);
+    of_json_quote(&writer->text, key);
     of_text_add(&writer->text, writer->indent > 0 ? OF_STR(": ") : OF_STR(":"));
     writer->after_key = true;
 }
@@ -152,7 +152,7 @@ void of_json_key(struct of_json_writer *writer, const char *key)
 void of_json_add_str(struct of_json_writer *writer, struct of_str value)
 {
     begin_item(writer);
-    add_quoted(&writer->text, value);
+    of_json_quote(&writer->text, value);
 }
 
 void of_json_add_string(struct of_json_writer *writer, const char *value)
@@ -163,7 +163,7 @@ void of_json_add_string(struct of_json_writer *writer, const char *value)
 void of_json_add_u64(struct of_json_writer *writer, uint64_t value)
 {
     begin_item(writer);
-    of_text_print(&writer->text, "%llu", (unsigned long long)value);
+    of_text_add_u64(&writer->text, value);
 }
 
 void of_json_add_double(struct of_json_writer *writer, double value)

@@ -427,37 +427,43 @@ void of_manifest_emit_input_file(struct of_json_writer *writer,
     of_json_end_object(writer);
 }
 
-static void emit_count(struct of_json_writer *writer, const char *key, uint64_t count)
+static void emit_count(struct of_text *text, struct of_str key, uint64_t count)
 {
-    of_json_key(writer, key);
-    of_json_add_u64(writer, count);
+    of_text_add(text, key);
+    of_text_add_u64(text, count);
 }
 
+/* Keys are added as they stand in the file, with what is around them: there may be a hundred
+ * thousand tensors. */
 void of_manifest_emit_tensor(struct of_json_writer *writer,
                              const struct of_manifest_tensor *recorded)
 {
     const struct of_tensor *tensor = recorded->tensor;
+    struct of_text *text = &writer->text;
+    char hex[2 * sizeof(recorded->digest.bytes) + 1];
 
-    of_json_begin_object(writer);
-    of_json_key(writer, "digest");
-    of_manifest_emit_digest(writer, recorded->digest.bytes, sizeof(recorded->digest.bytes));
-    of_json_key(writer, "dtype");
-    of_json_add_string(writer, onefold_dtype_name((onefold_dtype)tensor->dtype));
-    of_json_key(writer, "file");
-    of_json_add_str(writer, recorded->file);
-    emit_count(writer, "inf_in", recorded->inf_in);
-    emit_count(writer, "inf_out", recorded->inf_out);
-    of_json_key(writer, "name");
-    of_json_add_str(writer, tensor->name);
-    emit_count(writer, "nan_in", recorded->nan_in);
-    emit_count(writer, "nan_out", recorded->nan_out);
-    emit_count(writer, "offset", tensor->offset);
-    emit_count(writer, "overflow", recorded->overflow_count);
-    of_json_key(writer, "shape");
-    of_json_begin_array(writer);
+    of_assert(writer->indent == 0);
+    of_hash_hex(recorded->digest.bytes, sizeof(recorded->digest.bytes), hex);
+    of_json_add_raw(writer, OF_STR("{\"digest\":\""));
+    of_text_add(text, (struct of_str){hex, sizeof(hex) - 1});
+    of_text_add(text, OF_STR("\",\"dtype\":\""));
+    of_text_add(text, of_str_from(onefold_dtype_name((onefold_dtype)tensor->dtype)));
+    of_text_add(text, OF_STR("\",\"file\":"));
+    of_json_quote(text, recorded->file);
+    emit_count(text, OF_STR(",\"inf_in\":"), recorded->inf_in);
+    emit_count(text, OF_STR(",\"inf_out\":"), recorded->inf_out);
+    of_text_add(text, OF_STR(",\"name\":"));
+    of_json_quote(text, tensor->name);
+    emit_count(text, OF_STR(",\"nan_in\":"), recorded->nan_in);
+    emit_count(text, OF_STR(",\"nan_out\":"), recorded->nan_out);
+    emit_count(text, OF_STR(",\"offset\":"), tensor->offset);
+    emit_count(text, OF_STR(",\"overflow\":"), recorded->overflow_count);
+    of_text_add(text, OF_STR(",\"shape\":["));
     for (uint32_t i = 0; i < tensor->rank; i++) {
-        of_json_add_u64(writer, tensor->shape[i]);
+        if (i > 0) {
+            of_text_add_char(text, ',');
+        }
+        of_text_add_u64(text, tensor->shape[i]);
     }
-    of_json_end_array(writer);
-    of_json_end_object(writer);
+    of_text_add(text, OF_STR("]}"));
 }

@@ -39,24 +39,27 @@ static void emit_metadata(struct of_json_writer *writer, const struct of_pair *m
     of_mem_free(order);
 }
 
+/* What stands between name, dtype and numbers is always the same and is added as it is: a header
+ * may have a hundred thousand entries. */
 static void emit_tensor(struct of_json_writer *writer, const struct of_tensor *tensor)
 {
+    struct of_text *text = &writer->text;
+
     of_json_key_str(writer, tensor->name);
-    of_json_begin_object(writer);
-    of_json_key(writer, "dtype");
-    of_json_add_string(writer, onefold_dtype_name((onefold_dtype)tensor->dtype));
-    of_json_key(writer, "shape");
-    of_json_begin_array(writer);
+    of_json_add_raw(writer, OF_STR("{\"dtype\":\""));
+    of_text_add(text, of_str_from(onefold_dtype_name((onefold_dtype)tensor->dtype)));
+    of_text_add(text, OF_STR("\",\"shape\":["));
     for (uint32_t i = 0; i < tensor->rank; i++) {
-        of_json_add_u64(writer, tensor->shape[i]);
+        if (i > 0) {
+            of_text_add_char(text, ',');
+        }
+        of_text_add_u64(text, tensor->shape[i]);
     }
-    of_json_end_array(writer);
-    of_json_key(writer, "data_offsets");
-    of_json_begin_array(writer);
-    of_json_add_u64(writer, tensor->offset);
-    of_json_add_u64(writer, tensor->offset + tensor->byte_count);
-    of_json_end_array(writer);
-    of_json_end_object(writer);
+    of_text_add(text, OF_STR("],\"data_offsets\":["));
+    of_text_add_u64(text, tensor->offset);
+    of_text_add_char(text, ',');
+    of_text_add_u64(text, tensor->offset + tensor->byte_count);
+    of_text_add(text, OF_STR("]}"));
 }
 
 void of_safetensors_emit(const struct of_tensor *tensors, uint64_t tensor_count,
@@ -100,9 +103,15 @@ uint64_t of_safetensors_entry_bytes(const struct of_tensor *tensor)
      * digits, and a comma: 102 bytes at most; one more comma and 20 digits for each dimension. */
     uint64_t bytes = 112 + (uint64_t)tensor->rank * 21;
 
-    for (size_t i = 0; i < tensor->name.length; i++) {
-        unsigned char c = (unsigned char)tensor->name.data[i];
+    for (size_t at = 0;;) {
+        const size_t end = of_str_skip_plain(tensor->name, at);
+        unsigned char c;
 
+        bytes += end - at;
+        if (end == tensor->name.length) {
+            return bytes;
+        }
+        c = (unsigned char)tensor->name.data[end];
         if (c < 0x20) {
             bytes += 6;
         } else if (c == '"' || c == '\\') {
@@ -110,6 +119,6 @@ uint64_t of_safetensors_entry_bytes(const struct of_tensor *tensor)
         } else {
             bytes += c < 0x80 ? 1 : 3; /* a byte that is not UTF-8 becomes one character of three */
         }
+        at = end + 1;
     }
-    return bytes;
 }

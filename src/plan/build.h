@@ -27,6 +27,7 @@ struct of_variant {
     bool lends; /* tied: its input embedding stands in for an LM head it does not store */
     bool is_base;
     uint32_t input_count; /* inputs that share it */
+    uint32_t guess;       /* table index behind the tensor that was found last */
     struct of_layout *layout;
 };
 
@@ -118,8 +119,7 @@ const struct of_origin *of_origins_donor(const struct of_build *build);
 /* Which tensors there are, in which order and type, and where each input keeps them. */
 OF_NODISCARD onefold_status of_match(struct of_build *build, onefold_error *err);
 /* The tensor a variant gives for a name of the output, or NULL. */
-const struct of_tensor *of_match_find(const struct of_variant *variant,
-                                      const struct of_tensor *want);
+const struct of_tensor *of_match_find(struct of_variant *variant, const struct of_tensor *want);
 
 /* ---- heads.c: tied LM heads ---- */
 

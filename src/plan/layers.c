@@ -50,13 +50,22 @@ static onefold_status init(struct of_build *build, struct layers *layers, onefol
 
 static void collect(const struct of_plan *plan, struct layers *layers)
 {
+    struct of_str before = {0};
+
     for (uint32_t i = 0; i < plan->step_count; i++) {
         const struct of_name_parts parts = of_name_split(plan->tensors[i].name);
+        struct of_str layer;
         uint32_t first;
 
         if (!parts.is_layer) {
             continue;
         }
+        /* Tensors of one layer mostly stand together. */
+        layer = layer_key(plan->tensors, i);
+        if (of_str_equal(layer, before)) {
+            continue;
+        }
+        before = layer;
         first = of_map_put(&layers->stacks, i);
         first = first == OF_MAP_NONE ? i : first;
         if (parts.layer > layers->last[first]) {

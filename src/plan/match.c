@@ -13,13 +13,18 @@
 #include <stdio.h>
 #include <string.h>
 
-const struct of_tensor *of_match_find(const struct of_variant *variant,
-                                      const struct of_tensor *want)
+/* Tables of one merge mostly have the same order, so the next tensor is tried before the map. */
+const struct of_tensor *of_match_find(struct of_variant *variant, const struct of_tensor *want)
 {
-    const uint32_t index = of_table_find(variant->table, want->name);
+    const struct of_table *table = variant->table;
+    uint32_t index = variant->guess;
 
+    if (index >= table->tensor_count || !of_str_equal(table->tensors[index].name, want->name)) {
+        index = of_table_find(table, want->name);
+    }
     if (index != OF_MAP_NONE) {
-        return &variant->table->tensors[index];
+        variant->guess = index + 1;
+        return &table->tensors[index];
     }
     return variant->lends && of_head_is(want->name) ? of_head_embedding(variant->table, want)
                                                     : NULL;
@@ -158,12 +163,12 @@ static bool leave_out(struct of_match *match)
 static bool refuse_missing(struct of_match *match)
 {
     struct of_build *build = match->build;
-    const struct of_shown name = of_str_escape(match->want->name);
+    const struct of_str name = match->want->name;
 
     if (needs_base(match) && match->base == NULL) {
         of_build_error_tally(build, &match->missing, "mismatch-base", NULL,
-                             "tensor \"%s\" is missing in the base; it is in %s", name.text,
-                             list_labels(match, true).text);
+                             "tensor \"%s\" is missing in the base; it is in %s",
+                             of_str_escape(name).text, list_labels(match, true).text);
         return true;
     }
     if (match->present_count == 0 || match->present_count == build->input_count) {
@@ -171,18 +176,19 @@ static bool refuse_missing(struct of_match *match)
     }
     if (build->options->tensor_intersection) {
         of_build_notice(build, &match->left_out, ONEFOLD_LEVEL_WARNING, "plan-left-out",
-                        "tensor \"%s\" is left out: missing in %s", name.text,
+                        "tensor \"%s\" is left out: missing in %s", of_str_escape(name).text,
                         list_labels(match, false).text);
         return true;
     }
     if (build->options->tensor_union) {
         of_build_notice(build, &match->partial, ONEFOLD_LEVEL_WARNING, "plan-extra",
-                        "tensor \"%s\" comes from %u of %u inputs: missing in %s", name.text,
-                        match->present_count, build->input_count, list_labels(match, false).text);
+                        "tensor \"%s\" comes from %u of %u inputs: missing in %s",
+                        of_str_escape(name).text, match->present_count, build->input_count,
+                        list_labels(match, false).text);
         return false;
     }
     of_build_error_tally(build, &match->missing, "mismatch-missing", missing_hint(match),
-                         "tensor \"%s\" is missing in %s; it is in %s", name.text,
+                         "tensor \"%s\" is missing in %s; it is in %s", of_str_escape(name).text,
                          list_labels(match, false).text, list_labels(match, true).text);
     return true;
 }

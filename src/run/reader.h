@@ -13,8 +13,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Four requests of 1 MiB reach what a disk gives (docs/decisions). */
-enum { OF_READER_CHUNKS = 4 };
+/* Four requests of 1 MiB underway reach what a disk gives, but chunks are handed out in order and
+ * one of them is always held: with 4 a cold file took 1.15 of what fio takes, with 8 1.08, with 12
+ * 1.05. */
+enum { OF_READER_CHUNKS = 12 };
 #define OF_READER_CHUNK_BYTES (1 * OF_MIB)
 
 struct of_reader {

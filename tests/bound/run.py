@@ -123,10 +123,40 @@ def check_backends(suite):
     shutil.rmtree(os.path.join(suite.scratch, "s"))
 
 
+# Peak memory may differ by as much between a model and one ten times as large: page tables, and how many
+# files have pages mapped when the peak is read.
+EQUAL_SHARE = 0.02
+EQUAL_SLACK = MIB // 2
+
+
+def check_size_does_not_matter(suite):
+    """The same inputs in 0.2 and in 2 GB a model: peaks are under the bound, and the same."""
+    for options in ([], ["--io", "threads"], ["--io", "mmap"]):
+        peaks = []
+        for size in ("800MB", "8GB"):
+            run(suite.scratch, "onefold-mksample", "--quiet", "--sparse", "--shard-size", "1TB", "--size", size,
+                "--force", "s")
+            code, peak, err = run(suite.scratch, "onefold", "merge", "--quiet", "--memory", "64MiB", "--sums",
+                                  "xxh128", "--method", "task_arithmetic", "--lambda", "0.4", *options,
+                                  *models(suite.scratch, 3), "out")
+            shutil.rmtree(os.path.join(suite.scratch, "out"), ignore_errors=True)
+            peaks.append(peak if code == 0 else 0)
+            if code != 0:
+                break
+        difference = max(peaks) - min(peaks)
+        suite.say(0 < min(peaks) and max(peaks) <= 64 * MIB and
+                  difference <= EQUAL_SHARE * min(peaks) + EQUAL_SLACK,
+                  "0.2 and 2 GB a model take the same memory, %s" % (" ".join(options) or "default"),
+                  "peaks %s MiB" % ", ".join("%.2f" % (peak / MIB) for peak in peaks), err)
+    shutil.rmtree(os.path.join(suite.scratch, "s"))
+
+
 def check_many_inputs(suite):
     for count in (2, 16, 64, 199, 999):
+        # Many small models have as many descriptors, areas and rounds as many large ones.
+        megabytes = 20 if count < 199 else 4
         run(suite.scratch, "onefold-mksample", "--quiet", "--sparse", "--tunes", str(count), "--size",
-            "%dMB" % (20 * (count + 1)), "--force", "s")
+            "%dMB" % (megabytes * (count + 1)), "--force", "s")
         for backend in ("threads", "mmap"):
             suite.merge("base + %d inputs, %s, 64 MiB" % (count, backend), 64, "--method",
                         "task_arithmetic", "--lambda", "0.1", "--io", backend, *models(suite.scratch, count))
@@ -222,6 +252,7 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         suite = Suite(scratch)
         check_backends(suite)
+        check_size_does_not_matter(suite)
         check_many_inputs(suite)
         check_federated(suite)
         check_big_tensor(suite)

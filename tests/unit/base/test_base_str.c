@@ -59,6 +59,32 @@ static void test_escape(void **state)
     expect_escaped(OF_STR(""), "");
 }
 
+static void test_skip_plain(void **state)
+{
+    char text[28];
+
+    (void)state;
+    for (unsigned c = 0; c < 256; c++) {
+        const bool is_plain = c >= ' ' && c <= '~' && c != '"' && c != '\\';
+
+        for (size_t at = 0; at < sizeof(text); at++) {
+            const struct of_str whole = {text, sizeof(text)};
+
+            memset(text, "a~ !"[c % 4], sizeof(text));
+            text[at] = (char)c;
+            for (size_t start = 0; start <= at; start++) {
+                assert_int_equal(of_str_skip_plain(whole, start), is_plain ? sizeof(text) : at);
+            }
+            /* The first of two counts, whatever stands behind it. */
+            if (at + 1 < sizeof(text)) {
+                text[at + 1] = '\xff';
+                assert_int_equal(of_str_skip_plain(whole, 0), is_plain ? at + 1 : at);
+            }
+        }
+    }
+    assert_int_equal(of_str_skip_plain(OF_STR(""), 0), 0);
+}
+
 static void test_escape_is_cut(void **state)
 {
     char text[1000];
@@ -283,6 +309,23 @@ static void test_text(void **state)
     assert_null(text.data);
 }
 
+static void test_add_u64(void **state)
+{
+    static const uint64_t values[] = {0, 9, 10, 12345678901234567, UINT64_MAX};
+
+    (void)state;
+    for (size_t i = 0; i < OF_LENGTH(values); i++) {
+        struct of_text text = {0};
+        uint64_t back = 1;
+
+        of_text_add_u64(&text, values[i]);
+        assert_true(of_str_to_u64((struct of_str){text.data, text.length}, &back));
+        assert_int_equal(back, values[i]);
+        assert_true(text.length == 1 || text.data[0] != '0');
+        of_text_finish(&text);
+    }
+}
+
 static void test_text_without_memory(void **state)
 {
     struct of_text text = {0};
@@ -307,6 +350,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_compare),
         cmocka_unit_test(test_escape),
+        cmocka_unit_test(test_skip_plain),
         cmocka_unit_test(test_escape_is_cut),
         cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_control),
@@ -318,6 +362,7 @@ int main(void)
         cmocka_unit_test(test_add_shorter),
         cmocka_unit_test(test_numbers_in_another_locale),
         cmocka_unit_test(test_text),
+        cmocka_unit_test(test_add_u64),
         cmocka_unit_test(test_text_without_memory),
     };
 

@@ -215,8 +215,13 @@ static void test_cache(void **state)
 {
     struct of_checkpoint *checkpoint;
     struct tmpdir_name root = in_dir("hub");
+    char *before = getcwd(NULL, 0);
 
     (void)state;
+    /* Names are looked for in the working folder first: in one of ours nothing else can be. */
+    assert_non_null(before);
+    tmpdir_folder(in_dir("work").text);
+    assert_int_equal(chdir(in_dir("work").text), 0);
     make_cache(root.text);
     set.hf_cache = root.text;
     checkpoint = open_ok("org/name", NULL);
@@ -247,6 +252,8 @@ static void test_cache(void **state)
     assert_int_equal(setenv("HF_HOME", "/nonexistent", 1), 0);
     open_fails("org/name", NULL, ONEFOLD_E_MISSING, "checkpoint-not-cached");
     assert_int_equal(unsetenv("HF_HOME"), 0);
+    assert_int_equal(chdir(before), 0);
+    free(before);
 }
 
 static void test_links(void **state)

@@ -177,6 +177,20 @@ static const struct refusal refusals[] = {
     {"{" T("t", "F32", "[1]", "[0,4]") "}", 0, "st-truncated"},
 };
 
+/* The same text with a space before what separates: another way through the parser. */
+static struct of_text spread(const char *json)
+{
+    struct of_text text = {0};
+
+    for (const char *at = json; *at != '\0'; at++) {
+        if (strchr(":,}]", *at) != NULL) {
+            of_text_add_char(&text, ' ');
+        }
+        of_text_add_char(&text, *at);
+    }
+    return text;
+}
+
 static void test_refusals(void **state)
 {
     (void)state;
@@ -253,6 +267,29 @@ static void test_acceptances(void **state)
             assert_string_equal(parsed.warnings.id, acceptances[i].warning);
         }
         finish(&parsed);
+    }
+}
+
+static void test_spread(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < OF_LENGTH(refusals) + OF_LENGTH(acceptances); i++) {
+        const bool is_refusal = i < OF_LENGTH(refusals);
+        const char *json =
+            is_refusal ? refusals[i].json : acceptances[i - OF_LENGTH(refusals)].json;
+        const uint64_t data_bytes =
+            is_refusal ? refusals[i].data_bytes : acceptances[i - OF_LENGTH(refusals)].data_bytes;
+        struct of_text text = spread(json);
+        struct parsed parsed;
+
+        parse(&parsed, (struct of_str){text.data, text.length}, data_bytes);
+        if (is_refusal) {
+            assert_string_equal(parsed.err.id, refusals[i].id);
+        } else if (parsed.status != ONEFOLD_OK) {
+            fail_msg("%s: %s", text.data, parsed.err.message);
+        }
+        finish(&parsed);
+        of_text_finish(&text);
     }
 }
 
@@ -579,6 +616,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_acceptances),
+        cmocka_unit_test(test_spread),
         cmocka_unit_test(test_lengths),
         cmocka_unit_test(test_name_lengths),
         cmocka_unit_test(test_records),
