@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Seeded whole merges over the fake backend: order, delays and short transfers of the requests,
- * workers, tile size, slots and inputs per round vary; the bytes of the output never do, and they
+ * workers, hash threads, tile size, slots and inputs per round vary; the bytes of the output never do, and they
  * agree with the naive merge. With failures on the way there is no output folder at all.
  */
 #include "base/limits.h"
@@ -127,6 +127,7 @@ static void assert_nothing_left(const struct world *world)
 static void vary(struct merging *merging, struct prng *prng)
 {
     merging->plan_options.worker_count = (uint32_t)prng_between(prng, 1, 4);
+    merging->plan_options.hash_thread_count = (uint32_t)prng_between(prng, 1, 5);
     merging->plan_options.tile_grains_max = (uint32_t)prng_between(prng, 1, 4);
     merging->plan_options.slot_count_max = (uint32_t)prng_between(prng, 1, 9);
     merging->plan_options.area_count_max = (uint32_t)prng_between(prng, 1, INPUTS);
@@ -257,6 +258,8 @@ static void test_every_failure_leaves_nothing(void **state)
         merging_init(&merging, world->output.text);
         merging.plan_options.tile_grains_max = 1;
         merging.plan_options.worker_count = 2;
+        merging.plan_options.hash_thread_count = 3;
+        merging.plan_options.out_shard_bytes = 300000;
         merging.run_options.backend = &io_fake_backend;
         status = merging_run(&merging, world->recipe);
         assert_int_equal(status, ONEFOLD_E_IO);
@@ -397,6 +400,8 @@ static void test_interrupt_leaves_nothing(void **state)
         io_fake_hook(raise_flag, &at);
         merging_init(&merging, world->output.text);
         merging.plan_options.tile_grains_max = 1;
+        merging.plan_options.hash_thread_count = 1 + (uint32_t)at % 4;
+        merging.plan_options.out_shard_bytes = 300000;
         merging.run_options.backend = &io_fake_backend;
         merging.run_options.cancel = &cancel_flag;
         assert_int_equal(merging_run(&merging, world->recipe), ONEFOLD_E_CANCELLED);
