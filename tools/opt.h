@@ -71,6 +71,7 @@ struct opts {
     int progress;
     struct opt_size memory;
     struct opt_size threads;
+    struct opt_size hash_threads;
     int io;
     int direct;
     struct opt_size out_shard_size;

@@ -74,6 +74,8 @@ const struct opt_row opt_rows[] = {
      "SIZE", NULL, "hard bound for the process, 64MiB at least (default 256MiB)"},
     {"num-threads", 'j', OPT_NUMBER, PLANS | OPT_COMPARE | OPT_VERIFY | OPT_BENCH, AT(threads), "N",
      NULL, "worker threads (default: usable CPUs)"},
+    {"hash-threads", 0, OPT_NUMBER, PLANS, AT(hash_threads), "N", NULL,
+     "threads for SHA-256 of several output files at a time (default: by CPUs)"},
     {"io", 0, OPT_WORD, PLANS | OPT_COMPARE | OPT_VERIFY | OPT_BENCH, AT(io), "BACKEND",
      opt_io_words, "I/O backend (default uring, else threads)"},
     {"direct", 0, OPT_WORD, PLANS | OPT_COMPARE | OPT_VERIFY | OPT_BENCH, AT(direct), "WHEN",

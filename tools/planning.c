@@ -76,6 +76,8 @@ static onefold_status make_options(const struct opts *opts, struct out *out,
     onefold_plan_options_init(ret_options);
     ret_options->memory_bytes = opts->memory.value;
     ret_options->worker_count = planning_threads(opts);
+    ret_options->hash_thread_count =
+        (uint32_t)(opts->hash_threads.value < THREADS_MAX ? opts->hash_threads.value : THREADS_MAX);
     ret_options->io = planning_io(opts);
     ret_options->direct = planning_direct(opts);
     if (opts->out_shard_size.given) {

@@ -82,7 +82,10 @@ enum { ONEFOLD_NONFINITE_FAIL = 0, ONEFOLD_NONFINITE_KEEP = 1 };
 typedef struct onefold_plan_options {
     uint64_t
         memory_bytes; /* hard bound for the process; 0 = 256 MiB, less where a cgroup says so */
-    uint32_t worker_count;    /* 0 = as many as usable CPUs */
+    uint32_t worker_count; /* 0 = as many as usable CPUs */
+    /* Threads for whole-file sums, each at another output file: at most 16, and never more than
+     * there are output files; 0 = by CPUs. */
+    uint32_t hash_thread_count;
     const char *io;           /* "uring", "threads", "mmap"; NULL = uring, else threads */
     int direct;               /* ONEFOLD_DIRECT_* */
     uint64_t out_shard_bytes; /* 0 = one file; default 5e9 */
@@ -168,7 +171,7 @@ typedef struct onefold_run_stats {
     uint64_t wall_ns;
     uint64_t io_wait_ns;     /* the control thread had nothing to do but wait for the disk */
     uint64_t worker_idle_ns; /* summed over workers */
-    uint64_t hash_busy_ns;
+    uint64_t hash_busy_ns;   /* the busiest hash thread */
     uint64_t peak_memory_bytes;
     double cpu_seconds; /* user and system, of the whole process */
     uint64_t tensor_count;

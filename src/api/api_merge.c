@@ -200,6 +200,7 @@ static onefold_status translate_plan_options(const onefold_plan_options *given,
     OF_TRY(of_api_direct(given->direct, &ret_options->direct, err));
     ret_options->memory_bytes = given->memory_bytes;
     ret_options->worker_count = given->worker_count;
+    ret_options->hash_thread_count = given->hash_thread_count;
     ret_options->io_name = given->io;
     ret_options->out_shard_bytes = given->out_shard_bytes;
     ret_options->has_dtype = given->dtype_given != 0;

@@ -100,6 +100,9 @@ enum { OF_IO_RETRY_MAX = 1000 };
 #define OF_BUNDLE_STEP_BYTES_MAX (256 * OF_KIB)
 /* Workers of one run; beyond this memory bandwidth is long the limit. */
 enum { OF_WORKERS_MAX = 256 };
+/* Hash threads of one run, and output shards in the making at a time: at 1.8 GB/s each they are
+ * ahead of any device (docs/decisions/008-several-hash-threads.md). */
+enum { OF_HASH_THREADS_MAX = 16 };
 /* Input files held open at a time, least recently used closed first. */
 enum { OF_OPEN_FILES_MAX = 512 };
 

@@ -115,6 +115,7 @@ struct budget {
     uint64_t memory_bytes;  /* the bound that is tried */
     uint64_t worker_count;  /* of as many as are wanted, what the bound allows */
     uint64_t scratch_bytes; /* per worker */
+    uint64_t hash_thread_count;
     struct of_budget_line lines[OF_BUDGET_LINES_MAX];
     uint32_t line_count;
     uint64_t fixed_bytes; /* everything but slots */
@@ -138,8 +139,8 @@ static uint64_t thread_count(const struct budget *budget)
     const char *io = budget->build->options->io_name;
     const bool is_ring = io != NULL && strcmp(io, "uring") == 0;
 
-    /* The hash thread, the one that wakes the loop, and a backend's. */
-    return budget->worker_count + 2 + (is_ring ? 0 : IO_THREADS_MAX);
+    /* Those that hash, the one that wakes the loop, and a backend's. */
+    return budget->worker_count + budget->hash_thread_count + 1 + (is_ring ? 0 : IO_THREADS_MAX);
 }
 
 static bool has_chunks(const struct of_plan *plan)
@@ -161,6 +162,29 @@ static void settle_workers(struct budget *budget)
         of_num_min(budget->build->worker_count,
                    budget->memory_bytes / 8 / (OF_STACK_BYTES + budget->scratch_bytes));
     budget->worker_count = of_num_max(budget->worker_count, 1);
+}
+
+/* SHA-256 of the output takes about as much time as all else that is computed for it (0.55 s and,
+ * with base and three inputs, 0.4 s of a core for a GB), so half the CPUs; XXH128 alone is ten
+ * times faster than any disk. One output file takes one thread. */
+static void settle_hash_threads(struct budget *budget)
+{
+    const struct of_plan_options *options = budget->build->options;
+    const struct of_plan *plan = budget->build->plan;
+    uint64_t count = options->hash_thread_count;
+
+    if (count == 0) {
+        count = (plan->sums & OF_SUM_SHA256) != 0 ? options->machine_cpu_count / 2 : 1;
+        /* Every lane is at another place of all inputs: their shards shall stay open. */
+        count = of_num_min(count, OF_OPEN_FILES_MAX / ((uint64_t)plan->input_count + 1));
+    }
+    if (plan->sums == 0 || plan->compare) {
+        count = 1;
+    }
+    count = of_num_min(count, of_num_min(plan->output.shard_count, OF_HASH_THREADS_MAX));
+    /* Of a small bound one sixty-fourth for their stacks. */
+    count = of_num_min(count, budget->memory_bytes / 64 / OF_STACK_BYTES);
+    budget->hash_thread_count = of_num_max(count, 1);
 }
 
 /* A step's sums and the total, the matrix, what solve works with, and rows of coefficients. */
@@ -194,9 +218,10 @@ static void add_fixed(struct budget *budget, uint64_t memory_bytes)
     budget->line_count = 0;
     budget->fixed_bytes = 0;
     settle_workers(budget);
+    settle_hash_threads(budget);
     add_line(budget, "program", 1, OF_MEMORY_PROGRAM, "code, libraries, C library");
     add_line(budget, "stacks", thread_count(budget), OF_STACK_BYTES,
-             "workers, hash thread, timer, I/O threads");
+             "workers, hash threads, timer, I/O threads");
     add_line(budget, "recipe", 1,
              of_num_max(RECIPE_BYTES_MIN, RECIPE_FACTOR * build->recipe->text.length),
              "the recipe's text and its parsed form");
@@ -329,7 +354,10 @@ static uint64_t cap_slots(const struct budget *budget, const struct shape *shape
 
 static uint64_t slots_least(const struct budget *budget)
 {
-    return of_num_min(of_num_max(SLOTS_WANTED_MIN, budget->worker_count + 2), OF_SLOTS_MAX);
+    const uint64_t lanes = budget->hash_thread_count; /* one slot is hashed, the next one made */
+    const uint64_t least = of_num_max(SLOTS_WANTED_MIN, budget->worker_count + 2);
+
+    return of_num_min(of_num_max(least, 2 * lanes), OF_SLOTS_MAX);
 }
 
 static uint64_t slots_wanted(const struct budget *budget, const struct shape *shape)
@@ -530,6 +558,7 @@ static void fill_how(struct budget *budget, const struct shape *shape)
     how->io_name = build->options->io_name;
     how->direct = build->options->direct;
     how->worker_count = (uint32_t)budget->worker_count;
+    how->hash_thread_count = (uint32_t)budget->hash_thread_count;
     how->slot_count = (uint32_t)slots;
     how->area_count = shape->area_count;
     how->area_bytes = shape->area_bytes;

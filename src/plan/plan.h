@@ -33,9 +33,10 @@ enum of_direct { OF_DIRECT_AUTO, OF_DIRECT_ON, OF_DIRECT_OFF };
 enum of_nonfinite { OF_NONFINITE_FAIL, OF_NONFINITE_KEEP };
 
 struct of_plan_options {
-    uint64_t memory_bytes; /* 0 = default, shrunk to what the cgroup leaves */
-    uint32_t worker_count; /* 0 = as many as there are usable CPUs */
-    const char *io_name;   /* NULL = uring, else threads */
+    uint64_t memory_bytes;      /* 0 = default, shrunk to what the cgroup leaves */
+    uint32_t worker_count;      /* 0 = as many as there are usable CPUs */
+    uint32_t hash_thread_count; /* 0 = by CPUs (budget.c) */
+    const char *io_name;        /* NULL = uring, else threads */
     enum of_direct direct;
     uint64_t out_shard_bytes; /* 0 = one file */
     bool has_dtype;           /* overrides the recipe's */
@@ -218,6 +219,7 @@ struct of_how {
     const char *io_name; /* NULL = choose */
     enum of_direct direct;
     uint32_t worker_count;
+    uint32_t hash_thread_count; /* output shards in the making at a time; 1 without sums */
     uint32_t slot_count;
     uint32_t area_count; /* inputs read together in one round; = T: gather, 1: fold one by one */
     uint64_t area_bytes; /* of one read area, slack for alignment on both sides included */

@@ -340,6 +340,7 @@ static void add_tiles(struct json *json)
     of_json_key(writer, "tiles");
     of_json_begin_object(writer);
     add_string(writer, "direct", of_plan_direct_name(how->direct));
+    add_number(writer, "hash_threads", how->hash_thread_count);
     add_number(writer, "inputs_together", how->area_count);
     add_string(writer, "io", how->io_name != NULL ? how->io_name : "auto");
     add_number(writer, "slot_bytes", how->slot_bytes);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One thread that hashes output files from the slots, in file order. */
+/* Threads that hash output files from the slots, each file in order. */
 #include "run/hasher.h"
 
+#include "base/check.h"
+#include "base/num.h"
 #include "sys/clock.h"
 
 #include <string.h>
@@ -51,31 +53,55 @@ void of_hasher_header(void *context, uint32_t shard_index, const char *data, uin
 
 static void hash_slots(void *context)
 {
-    struct of_hasher *hasher = context;
+    struct of_hasher_thread *self = context;
+    struct of_hasher *hasher = self->hasher;
     struct of_slot *slot;
 
-    while ((slot = of_queue_pop(&hasher->todo)) != NULL) {
+    while ((slot = of_queue_pop(&self->todo)) != NULL) {
         const uint64_t start_ns = of_clock_ns();
 
         update(hasher, slot->visit.out_shard, slot->out, slot->visit.out_bytes);
-        hasher->busy_ns += of_clock_ns() - start_ns;
+        self->busy_ns += of_clock_ns() - start_ns;
         of_queue_push(&hasher->done, slot);
         of_io_wake(hasher->io);
     }
 }
 
-onefold_status of_hasher_start(struct of_hasher *hasher, struct of_io *io, uint32_t slot_count,
-                               onefold_error *err)
+static onefold_status start_thread(struct of_hasher *hasher, struct of_hasher_thread *thread,
+                                   uint32_t slot_count, onefold_error *err)
 {
+    onefold_status status;
+
+    thread->hasher = hasher;
+    OF_TRY(of_queue_init(&thread->todo, slot_count, err));
+    status = of_thread_start(&thread->thread, hash_slots, thread, err);
+    if (status != ONEFOLD_OK) {
+        of_queue_finish(&thread->todo);
+    }
+    return status;
+}
+
+onefold_status of_hasher_start(struct of_hasher *hasher, struct of_io *io, uint32_t thread_count,
+                               uint32_t slot_count, onefold_error *err)
+{
+    of_assert(thread_count >= 1 && thread_count <= OF_HASH_THREADS_MAX);
     hasher->io = io;
-    OF_TRY(of_queue_init(&hasher->todo, slot_count, err));
     OF_TRY(of_queue_init(&hasher->done, slot_count, err));
-    return of_thread_start(&hasher->thread, hash_slots, hasher, err);
+    for (uint32_t i = 0; i < thread_count; i++) {
+        onefold_error fewer;
+
+        if (start_thread(hasher, &hasher->threads[i], slot_count, i == 0 ? err : &fewer) !=
+            ONEFOLD_OK) {
+            break;
+        }
+        hasher->thread_count++;
+    }
+    return hasher->thread_count > 0 ? ONEFOLD_OK : err->status;
 }
 
 void of_hasher_give(struct of_hasher *hasher, struct of_slot *slot)
 {
-    of_queue_push(&hasher->todo, slot);
+    of_queue_push(&hasher->threads[slot->turn.lane % hasher->thread_count].todo, slot);
 }
 
 struct of_slot *of_hasher_take(struct of_hasher *hasher)
@@ -85,10 +111,15 @@ struct of_slot *of_hasher_take(struct of_hasher *hasher)
 
 void of_hasher_stop(struct of_hasher *hasher)
 {
-    if (hasher->thread.running) {
-        of_queue_close(&hasher->todo);
-        of_thread_join(&hasher->thread);
+    for (uint32_t i = 0; i < hasher->thread_count; i++) {
+        of_queue_close(&hasher->threads[i].todo);
     }
+    for (uint32_t i = 0; i < hasher->thread_count; i++) {
+        of_thread_join(&hasher->threads[i].thread);
+        of_queue_finish(&hasher->threads[i].todo);
+        hasher->busy_ns_most = of_num_max(hasher->busy_ns_most, hasher->threads[i].busy_ns);
+    }
+    hasher->thread_count = 0;
 }
 
 void of_hasher_result(struct of_hasher *hasher, uint32_t shard_index,
@@ -106,7 +137,6 @@ void of_hasher_result(struct of_hasher *hasher, uint32_t shard_index,
 void of_hasher_finish(struct of_hasher *hasher)
 {
     of_hasher_stop(hasher);
-    of_queue_finish(&hasher->todo);
     of_queue_finish(&hasher->done);
     for (uint32_t i = 0; i < hasher->shard_count; i++) {
         of_hash_destroy(hasher->sha256[i]);

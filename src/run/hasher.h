@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The hash thread: SHA-256 and XXH128 of whole output files. A plain hash needs the bytes in order,
- * and slots retire in output order, so they are hashed straight from the slots and nothing is read
- * again. Header bytes enter the states before the run.
+ * The hash threads: SHA-256 and XXH128 of whole output files. A plain hash needs the bytes in
+ * order, and the slots of a lane retire in output order, so they are hashed straight from the slots
+ * and nothing is read again. All shards of a lane go to the same thread, which alone touches their
+ * states while it runs. Header bytes enter the states before the run.
  */
 #ifndef OF_RUN_HASHER_H
 #define OF_RUN_HASHER_H
@@ -10,6 +11,7 @@
 #include "base/attr.h"
 #include "base/err.h"
 #include "base/hash.h"
+#include "base/limits.h"
 #include "plan/plan.h"
 #include "run/slot.h"
 #include "sys/crew.h"
@@ -23,29 +25,40 @@ struct of_file_hashes {
     struct of_digest xxh128;
 };
 
+struct of_hasher;
+
+struct of_hasher_thread {
+    struct of_hasher *hasher;
+    struct of_queue todo;
+    struct of_thread thread;
+    uint64_t busy_ns; /* the thread's, valid after stop */
+};
+
 struct of_hasher {
     uint32_t sums; /* OF_SUM_* */
     uint32_t shard_count;
     struct of_hash **sha256; /* [shard], NULL entries where not wanted */
     struct of_hash **xxh128;
-    struct of_queue todo;
+    struct of_hasher_thread threads[OF_HASH_THREADS_MAX];
+    uint32_t thread_count; /* running */
     struct of_queue done;
-    struct of_thread thread;
-    struct of_io *io; /* to wake the control thread */
-    uint64_t busy_ns; /* the thread's, valid after stop */
+    struct of_io *io;      /* to wake the control thread */
+    uint64_t busy_ns_most; /* of the busiest thread, after stop */
 };
 
 OF_NODISCARD onefold_status of_hasher_init(struct of_hasher *hasher, const struct of_plan *plan,
                                            struct of_arena *arena, onefold_error *err);
 /* Header bytes, before start. Shaped as an of_sink_header_fn; context is the hasher. */
 void of_hasher_header(void *context, uint32_t shard_index, const char *data, uint64_t length);
+/* As many of `thread_count` threads as can be had, but one at least. */
 OF_NODISCARD onefold_status of_hasher_start(struct of_hasher *hasher, struct of_io *io,
-                                            uint32_t slot_count, onefold_error *err);
-/* Slots in output order. */
+                                            uint32_t thread_count, uint32_t slot_count,
+                                            onefold_error *err);
+/* Slots of a lane in output order. */
 void of_hasher_give(struct of_hasher *hasher, struct of_slot *slot);
 /* A hashed slot or NULL; never blocks. */
 struct of_slot *of_hasher_take(struct of_hasher *hasher);
-/* Waits for what was given, ends the thread. */
+/* Waits for what was given, ends the threads. */
 void of_hasher_stop(struct of_hasher *hasher);
 /* Digests of a complete shard, after stop. */
 void of_hasher_result(struct of_hasher *hasher, uint32_t shard_index,

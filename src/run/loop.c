@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The loop of the control thread. It alone changes slots: what came back from the disk, the workers
- * and the hash thread is noted first, then every slot is moved as far as it can go, then the loop
+ * and the hash threads is noted first, then every slot is moved as far as it can go, then the loop
  * sleeps in reap until something else comes back.
  *
- * After an error no visit is fed any more. Visits before the failed one still finish their work,
- * because one of them may fail too: the lowest one is reported, so that the same input gives the
- * same message whatever the threads did. Visits after it are given up as soon as nothing of theirs
- * is in flight.
+ * After an error in the inputs, visits before the failed one are still read and worked off, because
+ * one of them may fail too: the lowest one is reported, so that the same input gives the same
+ * message whatever the threads did. With several lanes some of them may have to be fed yet. Visits
+ * after it are given up as soon as nothing of theirs is in flight. After an error of the output,
+ * which depends on time anyhow, nothing is fed any more.
  */
 #include "run/loop.h"
 
@@ -27,6 +28,12 @@ static void fail(struct of_run *run, uint64_t visit_number, const onefold_error 
     }
 }
 
+static void fail_output(struct of_run *run, uint64_t visit_number, const onefold_error *error)
+{
+    run->output_failed = true;
+    fail(run, visit_number, error);
+}
+
 static bool is_stopping(const struct of_run *run)
 {
     return run->cancelled || run->failed_visit != UINT64_MAX;
@@ -36,6 +43,12 @@ static bool is_stopping(const struct of_run *run)
 static bool is_given_up(const struct of_run *run, const struct of_slot *slot)
 {
     return run->cancelled || slot->visit.number >= run->failed_visit;
+}
+
+/* Only visits below are fed. */
+static uint64_t feed_limit(const struct of_run *run)
+{
+    return run->cancelled || run->output_failed ? 0 : run->failed_visit;
 }
 
 /* Output files are summed up while they are made. */
@@ -54,6 +67,7 @@ static void free_slot(struct of_run *run, struct of_slot *slot)
         of_assert(is_stopping(run));
     }
     of_slot_enter(slot, OF_SLOT_FREE);
+    of_lanes_leave(&run->lanes, &slot->turn);
     run->busy_count--;
 }
 
@@ -101,7 +115,7 @@ static void note_written(struct of_run *run, struct of_slot *slot)
     }
     if (of_sink_end_write(&run->sink, visit->out_shard, visit->out_offset, visit->out_bytes,
                           &error) != ONEFOLD_OK) {
-        fail(run, visit->number, &error);
+        fail_output(run, visit->number, &error);
     }
 }
 
@@ -120,7 +134,7 @@ static void note_write(struct of_run *run, struct of_slot *slot)
                    "%s: cannot write bytes %llu to %llu",
                    run->plan->output.shards[slot->visit.out_shard].name,
                    (unsigned long long)req->offset, end);
-    fail(run, slot->visit.number, &error);
+    fail_output(run, slot->visit.number, &error);
 }
 
 static void reap(struct of_run *run, bool wait)
@@ -184,12 +198,12 @@ static bool take_back(struct of_run *run)
 
 static bool move_free(struct of_run *run, struct of_slot *slot)
 {
-    if (is_stopping(run) || run->next_visit == run->plan->visit_count) {
+    uint64_t visit_number;
+
+    if (!of_lanes_feed(&run->lanes, feed_limit(run), &visit_number, &slot->turn)) {
         return false;
     }
-    of_feed_begin(slot, run->plan, run->next_visit, run->job.survey);
-    run->next_visit =
-        run->job.survey ? of_sums_next(run->plan, run->next_visit + 1) : run->next_visit + 1;
+    of_feed_begin(slot, run->plan, visit_number, run->job.survey);
     run->busy_count++;
     return true;
 }
@@ -240,7 +254,7 @@ static bool move_done(struct of_run *run, struct of_slot *slot)
     of_slot_enter(slot, OF_SLOT_LEAVING);
     if (of_sink_begin_write(&run->sink, visit->out_shard, visit->out_offset, slot->out,
                             visit->out_bytes, &slot->write, &error) != ONEFOLD_OK) {
-        fail(run, visit->number, &error);
+        fail_output(run, visit->number, &error);
         return true;
     }
     slot->write_pending = true;
@@ -253,24 +267,19 @@ static bool move_done(struct of_run *run, struct of_slot *slot)
     return true;
 }
 
-/* The first visit that has not had its turn in the order. */
-static uint64_t next_turn(const struct of_run *run)
-{
-    return run->job.survey ? run->sums.next_visit : run->retire.next_visit;
-}
-
 static void retire_slot(struct of_run *run, struct of_slot *slot)
 {
     onefold_error error;
 
     slot->retired = true;
+    of_lanes_retire(&run->lanes, &slot->turn);
     if (run->job.survey) {
         of_sums_visit(&run->sums, slot);
         return;
     }
     of_err_clear(&error);
     if (of_retire_visit(&run->retire, slot, &error) != ONEFOLD_OK) {
-        fail(run, slot->visit.number, &error);
+        fail_output(run, slot->visit.number, &error);
     } else if (is_hashed(run)) {
         slot->hash_pending = true;
         of_hasher_give(&run->hasher, slot);
@@ -279,7 +288,7 @@ static void retire_slot(struct of_run *run, struct of_slot *slot)
 
 static bool move_leaving(struct of_run *run, struct of_slot *slot)
 {
-    if (!slot->retired && !is_stopping(run) && slot->visit.number == next_turn(run)) {
+    if (!slot->retired && !is_stopping(run) && of_lanes_is_due(&run->lanes, &slot->turn)) {
         retire_slot(run, slot);
         return true;
     }
@@ -369,19 +378,27 @@ static void look_around(struct of_run *run)
                   waiting_for, false);
 }
 
+/* Visits of the plan that are behind us. */
+static uint64_t passed_count(const struct of_run *run)
+{
+    return run->job.survey ? run->sums.next_visit : of_lanes_retired_count(&run->lanes);
+}
+
 onefold_status of_loop(struct of_run *run, onefold_error *err)
 {
+    /* One lane is the order of the plan. */
+    const uint32_t lane_count = run->job.survey ? 1 : run->plan->how.hash_thread_count;
+
     run->failed_visit = UINT64_MAX;
-    run->next_visit = run->job.survey ? of_sums_next(run->plan, 0) : 0;
-    run->sums.next_visit = run->next_visit;
+    of_lanes_begin(&run->lanes, run->plan, lane_count, run->job.survey);
+    run->sums.next_visit = run->lanes.next_visit;
     for (;;) {
         bool moved;
 
         look_around(run);
         moved = take_back(run);
         moved = move_slots(run) || moved;
-        if (run->busy_count == 0 &&
-            (is_stopping(run) || run->next_visit == run->plan->visit_count)) {
+        if (run->busy_count == 0 && of_lanes_are_dry(&run->lanes, feed_limit(run))) {
             break;
         }
         reap(run, !moved);
@@ -392,10 +409,10 @@ onefold_status of_loop(struct of_run *run, onefold_error *err)
     }
     if (run->cancelled) {
         return of_err_set(err, "cancelled", "stopped after %llu of %llu tiles%s",
-                          (unsigned long long)next_turn(run),
+                          (unsigned long long)passed_count(run),
                           (unsigned long long)run->plan->visit_count,
                           run->job.survey ? " of the pass for statistics" : "");
     }
-    of_assert(next_turn(run) == run->plan->visit_count);
+    of_assert(passed_count(run) == run->plan->visit_count);
     return ONEFOLD_OK;
 }

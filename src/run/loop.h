@@ -9,6 +9,7 @@
 #include "plan/plan.h"
 #include "run/hasher.h"
 #include "run/job.h"
+#include "run/lane.h"
 #include "run/outputs.h"
 #include "run/retire.h"
 #include "run/run.h"
@@ -57,9 +58,10 @@ struct of_run {
     bool surveys; /* a pass for statistics comes first; job.survey while it lasts */
 
     /* The loop's. */
-    uint64_t next_visit; /* to be fed */
-    uint32_t busy_count; /* slots that are not FREE */
+    struct of_lanes lanes; /* order of the pass's visits */
+    uint32_t busy_count;   /* slots that are not FREE */
     bool cancelled;
+    bool output_failed;    /* the output cannot be made, whatever other visits would find */
     uint64_t failed_visit; /* lowest visit that failed; UINT64_MAX = none */
     onefold_error error;   /* its error */
     struct of_shown waiting_for;

@@ -34,7 +34,8 @@ onefold_status of_outputs_init(struct of_outputs *outputs, const struct of_plan 
         return of_err_set(err, "memory", "no memory for the list of output files");
     }
     OF_TRY(of_writer_init(&outputs->writer, folder, plan->sums, err));
-    return of_writer_init(&outputs->leaves, folder, plan->sums, err);
+    return of_leaves_init(&outputs->leaves, folder, plan->sums, plan->how.hash_thread_count, arena,
+                          err);
 }
 
 static struct of_out_file *next_file(struct of_outputs *outputs)
@@ -216,7 +217,7 @@ onefold_status of_outputs_early(struct of_outputs *outputs, onefold_error *err)
     OF_TRY(write_index(outputs, err));
     OF_TRY(write_card(outputs, err));
     OF_TRY(write_whole(outputs, "mergekit_config.yml", plan->recipe->text, err));
-    return of_writer_begin(&outputs->leaves, "onefold.leaves", err);
+    return of_leaves_begin(&outputs->leaves, err);
 }
 
 /* ---- After the run ---- */
@@ -298,7 +299,8 @@ onefold_status of_outputs_late(struct of_outputs *outputs, const struct of_retir
     struct of_findings_of_run found = {
         .retire = retire, .solved = solved, .checkpoint = &outputs->checkpoint};
 
-    OF_TRY(of_writer_end(&outputs->leaves, next_file(outputs), err));
+    of_assert(outputs->leaves.added_count == plan->grain_count);
+    OF_TRY(of_leaves_end(&outputs->leaves, next_file(outputs), err));
     add_shards(outputs, hasher);
     sort_files(outputs);
     OF_TRY(of_digest_checkpoint(plan->tensors, retire->digests, plan->step_count, arena,
@@ -326,7 +328,7 @@ void of_outputs_finish(struct of_outputs *outputs)
 {
     if (outputs->plan != NULL) {
         of_writer_finish(&outputs->writer);
-        of_writer_finish(&outputs->leaves);
+        of_leaves_finish(&outputs->leaves);
         outputs->plan = NULL;
     }
 }

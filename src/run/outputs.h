@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "plan/plan.h"
 #include "run/hasher.h"
+#include "run/leaves.h"
 #include "run/retire.h"
 #include "run/solved.h"
 #include "run/writer.h"
@@ -22,7 +23,7 @@ struct of_outputs {
     const struct of_plan *plan;
     struct of_report *report;
     struct of_writer writer;
-    struct of_writer leaves;   /* onefold.leaves, open while the run lasts */
+    struct of_leaves leaves;   /* open while the run lasts */
     struct of_out_file *files; /* finished ones */
     uint32_t file_count;
     uint32_t capacity;

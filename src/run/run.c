@@ -15,8 +15,9 @@
  *   fetch    worker side: bytes that the page cache holds
  *   job      worker side: unpack, fold, finish, pack, leaves    | element: rules over all values
  *   sink     output shards: created at full size, written at final offsets, synced when complete
- *   retire   visits in plan order: leaves, tensor digests, counts
- *   hasher   hash thread: whole-file sums, straight from the slots
+ *   lane     order of visits: as many output shards in the making as there are hash threads
+ *   retire   visits of a lane in plan order: tensor digests, counts | leaves: their file
+ *   hasher   hash threads: whole-file sums, straight from the slots
  *   stats    progress, and the thread that wakes the loop
  *
  *   survey_work, sums    the pass for statistics before the blend, or alone: worker side, plan
@@ -168,7 +169,13 @@ static onefold_status start_threads(struct of_run *run, onefold_error *err)
         .plan = run->plan, .kern = &run->kern, .io = &run->io, .rows = run->plan->rows};
     /* The workers last: where threads are few, it is they of whom fewer will do. */
     if (run->writes && run->plan->sums != 0) {
-        OF_TRY(of_hasher_start(&run->hasher, &run->io, how->slot_count, err));
+        OF_TRY(
+            of_hasher_start(&run->hasher, &run->io, how->hash_thread_count, how->slot_count, err));
+        if (run->hasher.thread_count < how->hash_thread_count) {
+            of_report_note(run->options->report, "threads-fewer", NULL,
+                           "%u of %u hash threads could be had", run->hasher.thread_count,
+                           how->hash_thread_count);
+        }
     }
     OF_TRY(of_ticker_start(&run->ticker, &run->io,
                            run->options->progress != NULL || run->options->cancel != NULL, err));
@@ -217,7 +224,7 @@ static void stop(struct of_run *run, struct of_run_stats *stats)
         run->has_crew = false;
     }
     of_hasher_stop(&run->hasher);
-    stats->hash_busy_ns = run->hasher.busy_ns;
+    stats->hash_busy_ns = run->hasher.busy_ns_most;
     if (run->has_io) {
         stats->read_bytes = run->io.read_bytes + run->source.cache_bytes;
         stats->cache_bytes = run->source.cache_bytes;

@@ -46,7 +46,7 @@ struct of_run_stats {
     uint64_t wall_ns;
     uint64_t io_wait_ns;     /* control thread blocked */
     uint64_t worker_idle_ns; /* summed over workers */
-    uint64_t hash_busy_ns;
+    uint64_t hash_busy_ns;   /* the busiest hash thread */
     uint64_t peak_memory_bytes;
     double cpu_seconds;
     char io_name[16];

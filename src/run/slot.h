@@ -17,6 +17,7 @@
 #include "base/attr.h"
 #include "base/err.h"
 #include "plan/plan.h"
+#include "run/lane.h"
 #include "sys/io.h"
 
 #include <stdbool.h>
@@ -72,6 +73,7 @@ struct of_slot {
     /* Control thread. */
     enum of_slot_state state;
     struct of_visit visit;
+    struct of_turn turn;    /* of the visit */
     uint32_t next_input;    /* first input that no round has taken yet */
     uint32_t pending_count; /* reads of this round, or writes */
     uint32_t unissued_count;

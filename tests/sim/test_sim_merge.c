@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Seeded whole merges over the fake backend: order, delays and short transfers of the requests,
- * workers, tile size, slots and inputs per round vary; the bytes of the output never do, and they
- * agree with the naive merge. With failures on the way there is no output folder at all.
+ * workers, hash threads, tile size, slots and inputs per round vary; the bytes of the output never
+ * do, and they agree with the naive merge. With failures on the way there is no output folder at
+ * all.
  */
 #include "base/limits.h"
 #include "run/verify.h"
@@ -127,6 +128,7 @@ static void assert_nothing_left(const struct world *world)
 static void vary(struct merging *merging, struct prng *prng)
 {
     merging->plan_options.worker_count = (uint32_t)prng_between(prng, 1, 4);
+    merging->plan_options.hash_thread_count = (uint32_t)prng_between(prng, 1, 5);
     merging->plan_options.tile_grains_max = (uint32_t)prng_between(prng, 1, 4);
     merging->plan_options.slot_count_max = (uint32_t)prng_between(prng, 1, 9);
     merging->plan_options.area_count_max = (uint32_t)prng_between(prng, 1, INPUTS);
@@ -257,6 +259,8 @@ static void test_every_failure_leaves_nothing(void **state)
         merging_init(&merging, world->output.text);
         merging.plan_options.tile_grains_max = 1;
         merging.plan_options.worker_count = 2;
+        merging.plan_options.hash_thread_count = 3;
+        merging.plan_options.out_shard_bytes = 300000;
         merging.run_options.backend = &io_fake_backend;
         status = merging_run(&merging, world->recipe);
         assert_int_equal(status, ONEFOLD_E_IO);
@@ -397,10 +401,60 @@ static void test_interrupt_leaves_nothing(void **state)
         io_fake_hook(raise_flag, &at);
         merging_init(&merging, world->output.text);
         merging.plan_options.tile_grains_max = 1;
+        merging.plan_options.hash_thread_count = 1 + (uint32_t)at % 4;
+        merging.plan_options.out_shard_bytes = 300000;
         merging.run_options.backend = &io_fake_backend;
         merging.run_options.cancel = &cancel_flag;
         assert_int_equal(merging_run(&merging, world->recipe), ONEFOLD_E_CANCELLED);
         assert_nothing_left(world);
+    }
+}
+
+/* Two tensors of different output shards have a bad value each, the first one in its last tile. It
+ * is named, also when the other one is met in another lane before that tile was even fed. */
+static void test_lowest_failure_is_reported(void **state)
+{
+    enum { FIRST = 0, SECOND = 5 };
+    static uint16_t first_values[523 * 401];
+    static uint16_t second_values[257 * 255];
+    struct world *world = *state;
+    struct tmpdir_name folder = tmpdir_join(world->dir.path, "bad");
+    char recipe[3 * TMPDIR_PATH_MAX];
+    char first[sizeof(((onefold_error *)NULL)->message)] = "";
+
+    first_values[523 * 401 - 1] = 0x7fc0;
+    second_values[0] = 0x7fc0;
+    tensors[FIRST].bytes = first_values;
+    tensors[SECOND].bytes = second_values;
+    make_model(folder.text, 9);
+    tensors[FIRST].bytes = NULL;
+    tensors[SECOND].bytes = NULL;
+    (void)snprintf(recipe, sizeof(recipe),
+                   "merge_method: linear\nout_dtype: bfloat16\nparameters: {weight: 1}\nmodels:\n  "
+                   "- model: %s\n  - model: "
+                   "%s\n",
+                   world->base.text, folder.text);
+    for (uint64_t seed = 1; seed <= SEEDS_STANDARD; seed++) {
+        struct prng prng = prng_make(seed);
+        struct io_fake_settings settings = {.seed = seed, .hold_percent = 60};
+        struct merging merging;
+
+        io_fake_set(&settings);
+        merging_init(&merging, world->output.text);
+        vary(&merging, &prng);
+        merging.plan_options.hash_thread_count = seed == 1 ? 1 : 1 + (uint32_t)seed % 4;
+        merging.run_options.backend = &io_fake_backend;
+        if (merging_run(&merging, recipe) != ONEFOLD_E_VALUE) {
+            fail_msg("seed %llu: %s [%s]", (unsigned long long)seed, merging.error.message,
+                     merging.error.id);
+        }
+        assert_string_equal(merging.error.id, "value-input");
+        assert_nothing_left(world);
+        if (seed == 1) {
+            (void)snprintf(first, sizeof(first), "%s", merging.error.message);
+            assert_non_null(strstr(first, tensors[FIRST].name));
+        }
+        assert_string_equal(merging.error.message, first);
     }
 }
 
@@ -415,6 +469,7 @@ int main(void)
         cmocka_unit_test(test_shrinking_input),
         cmocka_unit_test(test_interrupt_leaves_nothing),
         cmocka_unit_test(test_changed_input),
+        cmocka_unit_test(test_lowest_failure_is_reported),
     };
 
     return cmocka_run_group_tests_name("sim_merge", tests, set_up, tear_down);

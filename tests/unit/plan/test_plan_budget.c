@@ -121,6 +121,56 @@ static void any_number_of_inputs_fits_64_mebibytes(void **state)
     }
 }
 
+/* Half of the CPUs, as many as shards, as the bound has stacks for; one where SHA-256 is not made.
+ */
+static void hash_threads_follow_cpus_and_shards(void **state)
+{
+    static const struct {
+        uint32_t cpus;
+        uint32_t wish;
+        uint32_t sums;
+        uint64_t shard_bytes; /* small: one shard for each of the three tensors; 0: one in all */
+        uint64_t memory_bytes;
+        uint32_t count;
+    } rows[] = {
+        {0, 0, OF_SUM_SHA256, 1000, OF_MEMORY_DEFAULT, 1},
+        {2, 0, OF_SUM_SHA256, 1000, OF_MEMORY_DEFAULT, 1},
+        {4, 0, OF_SUM_SHA256 | OF_SUM_XXH128, 1000, OF_MEMORY_DEFAULT, 2},
+        {5, 0, OF_SUM_SHA256, 1000, OF_MEMORY_DEFAULT, 2},
+        {96, 0, OF_SUM_SHA256, 1000, OF_MEMORY_DEFAULT, 3},
+        {96, 0, OF_SUM_SHA256, 0, OF_MEMORY_DEFAULT, 1},
+        {96, 0, OF_SUM_XXH128, 1000, OF_MEMORY_DEFAULT, 1},
+        {96, 0, 0, 1000, OF_MEMORY_DEFAULT, 1},
+        {2, 3, OF_SUM_XXH128, 1000, OF_MEMORY_DEFAULT, 3},
+        {2, 3, 0, 1000, OF_MEMORY_DEFAULT, 1},
+        {2, 1000, OF_SUM_SHA256, 1000, OF_MEMORY_MIN, 3},
+        {96, 1, OF_SUM_SHA256, 1000, OF_MEMORY_DEFAULT, 1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < OF_LENGTH(rows); i++) {
+        struct planned planned;
+
+        parse(&planned, "linear", 3);
+        planned.options.machine_cpu_count = rows[i].cpus;
+        planned.options.hash_thread_count = rows[i].wish;
+        planned.options.sums = rows[i].sums;
+        planned.options.out_shard_bytes = rows[i].shard_bytes;
+        planned.options.memory_bytes = rows[i].memory_bytes;
+        planned_build(&planned);
+        assert_int_equal(planned.status, ONEFOLD_OK);
+        if (planned.plan->how.hash_thread_count != rows[i].count) {
+            fail_msg("row %zu: %u hash threads, not %u", i, planned.plan->how.hash_thread_count,
+                     rows[i].count);
+        }
+        assert_true(total(planned.plan) <= rows[i].memory_bytes);
+        assert_int_equal(line(planned.plan, "stacks"),
+                         (planned.plan->how.worker_count + rows[i].count + 1 + 16) *
+                             OF_STACK_BYTES);
+        planned_finish(&planned);
+    }
+}
+
 static void the_machine_bounds_the_default(void **state)
 {
     struct planned planned;
@@ -364,6 +414,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(few_inputs_are_gathered_in_tiles_of_a_mebibyte),
         cmocka_unit_test(any_number_of_inputs_fits_64_mebibytes),
+        cmocka_unit_test(hash_threads_follow_cpus_and_shards),
         cmocka_unit_test(the_machine_bounds_the_default),
         cmocka_unit_test(the_least_amount_is_named),
         cmocka_unit_test(sixty_four_inputs_together_fit_64_mebibytes),
