@@ -78,13 +78,8 @@ static const struct verb verbs[] =
          SCHEMA_HEAD ",\"required\":[\"methods\"],\"properties\":{" TYPE("methods", "array") "}}",
          "try \"onefold methods --help\"", cmd_methods},
         {"bench", OPT_BENCH, false, "[DIR]",
-         "measure kernels and memory, and with DIR its disk and a whole merge",
-         SCHEMA_HEAD
-         ",\"required\":[\"kernels\"],\"properties\":{" TYPE("cpus", "integer") "," TYPE(
-             "memory_copy_gb_per_s",
-             "number") "," TYPE("kernels", "array") "," TYPE("disk",
-                                                             "object") "," TYPE("pipeline",
-                                                                                "array") "}}",
+         "measure kernels and memory, and with DIR whole merges there beside the raw disk",
+         bench_schema,
          "try \"onefold bench --help\"", cmd_bench},
 };
 
