@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the files of `onefold bench` share. A *group* is one element type and one number of models;
- * its *jobs* (the raw limit, cat, cp, numpy, one merge per rule, backend and state of the page
- * cache) are each carried out once per round, one after the other, so that a ratio compares two
- * times of the same round.
+ * its *jobs* (the raw limit, cat, cat and cp, numpy, one merge per rule, backend and state of the
+ * page cache) are each carried out once per round, one after the other, so that a ratio compares
+ * two times of the same round.
  */
 #ifndef TOOLS_BENCH_H
 #define TOOLS_BENCH_H
@@ -29,7 +29,7 @@ enum {
 /* Alignment of files, offsets and buffers: every file system with direct I/O takes it. */
 #define BENCH_ALIGN UINT64_C(4096)
 
-enum bench_kind { BENCH_RAW, BENCH_CAT, BENCH_CP, BENCH_NUMPY, BENCH_MERGE };
+enum bench_kind { BENCH_RAW, BENCH_CAT, BENCH_CAT_CP, BENCH_NUMPY, BENCH_MERGE };
 enum bench_cache { BENCH_COLD, BENCH_WARM };
 /* Bits of --against. */
 enum { BENCH_AGAINST_RAW = 1, BENCH_AGAINST_CAT = 2, BENCH_AGAINST_NUMPY = 4 };
@@ -142,6 +142,7 @@ struct bench {
     int folder;      /* its descriptor */
     uint32_t files;  /* models on disk, with the base */
     uint64_t model_bytes;
+    const char *python; /* one that has numpy */
 };
 
 /* ---- bench_wish.c ---- */

@@ -298,12 +298,13 @@ static onefold_status add_rule(struct bench *bench, struct bench_group *group,
     return ONEFOLD_OK;
 }
 
-/* Why the numpy script cannot run here; empty = it can. */
-static onefold_status check_numpy(const struct bench *bench, char *ret_reason, onefold_error *err)
+/* Finds a python that has numpy; *ret_reason says why the script cannot run here, empty = it can.
+ */
+static onefold_status check_numpy(struct bench *bench, char *ret_reason, onefold_error *err)
 {
-    const char *const argv[] = {"python3", "-c", "import numpy", NULL};
+    /* The one that scripts get, and the one of the system, which packages give numpy to. */
+    static const char *const pythons[] = {"python3", "/usr/bin/python3"};
     const char *script = bench->wish.script;
-    struct bench_child child;
 
     ret_reason[0] = '\0';
     if (access(script, R_OK) != 0) {
@@ -311,16 +312,23 @@ static onefold_status check_numpy(const struct bench *bench, char *ret_reason, o
                        "%.200s is not here; give benchmarks/memmap_merge.py with --script", script);
         return ONEFOLD_OK;
     }
-    if (bench_spawn(bench, argv, true, &child, err) != ONEFOLD_OK) {
-        return err->status;
+    for (size_t i = 0; i < sizeof(pythons) / sizeof(pythons[0]); i++) {
+        const char *const argv[] = {pythons[i], "-c", "import numpy", NULL};
+        struct bench_child child;
+
+        if (bench_spawn(bench, argv, true, &child, err) != ONEFOLD_OK) {
+            return err->status;
+        }
+        if (child.code == 0) {
+            bench->python = pythons[i];
+            return ONEFOLD_OK;
+        }
     }
-    if (child.code != 0) {
-        (void)snprintf(ret_reason, BENCH_NOTE_MAX, "python3 with numpy is not here");
-    }
+    (void)snprintf(ret_reason, BENCH_NOTE_MAX, "python3 with numpy is not here");
     return ONEFOLD_OK;
 }
 
-/* cp and numpy, which write the output that a merge of all files writes. */
+/* cat, cat and cp, and numpy; the last two write the output that a merge of all files writes. */
 static onefold_status add_others(struct bench *bench, struct bench_group *group, onefold_error *err)
 {
     struct bench_job like = {.with_base = true, .passes = 1, .written_bytes = group->model_bytes};
@@ -338,7 +346,7 @@ static onefold_status add_others(struct bench *bench, struct bench_group *group,
         return err->status;
     }
     for (int cache = BENCH_COLD; cache <= BENCH_WARM; cache++) {
-        static const enum bench_kind kinds[] = {BENCH_CAT, BENCH_CP, BENCH_NUMPY};
+        static const enum bench_kind kinds[] = {BENCH_CAT, BENCH_CAT_CP, BENCH_NUMPY};
 
         for (size_t i = 0; i < 3 && (bench->wish.caches & (1U << cache)); i++) {
             const uint32_t bit = kinds[i] == BENCH_NUMPY ? BENCH_AGAINST_NUMPY : BENCH_AGAINST_CAT;

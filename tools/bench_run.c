@@ -87,11 +87,11 @@ static onefold_status failed_child(const struct bench_job *job, const struct ben
                     child->complaint);
 }
 
-static void keep_child(const struct bench_child *child, struct bench_run *run)
+static void add_child(const struct bench_child *child, struct bench_run *run)
 {
-    run->seconds = child->seconds;
-    run->cpu_seconds = child->cpu_seconds;
-    run->peak_bytes = child->peak_bytes;
+    run->seconds += child->seconds;
+    run->cpu_seconds += child->cpu_seconds;
+    run->peak_bytes = child->peak_bytes > run->peak_bytes ? child->peak_bytes : run->peak_bytes;
 }
 
 static onefold_status run_merge(const struct bench *bench, const struct bench_group *group,
@@ -139,7 +139,7 @@ static onefold_status run_merge(const struct bench *bench, const struct bench_gr
         }
         return failed_child(job, &child, err);
     }
-    keep_child(&child, run);
+    add_child(&child, run);
     run->read_bytes = (uint64_t)number_of(child.text, "bytes_read");
     run->written_bytes = (uint64_t)number_of(child.text, "bytes_written");
     run->run_seconds = number_of(child.text, "seconds");
@@ -167,7 +167,7 @@ static onefold_status run_cat(const struct bench *bench, const struct bench_grou
     if (child.code != 0) {
         return failed_child(job, &child, err);
     }
-    keep_child(&child, run);
+    add_child(&child, run);
     run->read_bytes = group->model_bytes * (group->model_count + 1 - first);
     return ONEFOLD_OK;
 }
@@ -188,36 +188,51 @@ static double sync_file(const struct bench *bench, const char *name)
     return (double)(after.tv_sec - before.tv_sec) + (double)(after.tv_nsec - before.tv_nsec) / 1e9;
 }
 
-/* cp and numpy leave their output in the page cache; a merge does not, so they are synced, too. */
-static onefold_status run_other(const struct bench *bench, const struct bench_group *group,
+/* All inputs read, and a file as large as the output written and synced: whoever looks at what he
+ * has and keeps a copy. */
+static onefold_status run_cat_cp(const struct bench *bench, const struct bench_group *group,
+                                 const struct bench_job *job, struct bench_run *run,
+                                 onefold_error *err)
+{
+    static const char *const argv[] = {"cp", "base.safetensors", copy_name, NULL};
+    struct bench_child child;
+
+    if (run_cat(bench, group, job, run, err) != ONEFOLD_OK ||
+        bench_spawn(bench, argv, true, &child, err) != ONEFOLD_OK) {
+        return err->status;
+    }
+    if (child.code != 0) {
+        return failed_child(job, &child, err);
+    }
+    add_child(&child, run);
+    run->seconds += sync_file(bench, copy_name);
+    run->written_bytes = group->model_bytes;
+    return ONEFOLD_OK;
+}
+
+/* The script leaves its output in the page cache; a merge does not, so it is synced, too. */
+static onefold_status run_numpy(const struct bench *bench, const struct bench_group *group,
                                 const struct bench_job *job, struct bench_run *run,
                                 onefold_error *err)
 {
     static struct arguments arguments;
-    const bool copies = job->kind == BENCH_CP;
     struct bench_child child;
 
     arguments.count = 0;
     arguments.text_count = 0;
-    if (copies) {
-        add(&arguments, "cp");
-        add_models(&arguments, 0, 0);
-        add(&arguments, copy_name);
-    } else {
-        add(&arguments, "python3");
-        add(&arguments, bench->wish.script);
-        add_models(&arguments, 0, group->model_count);
-        add(&arguments, numpy_name);
-    }
+    add(&arguments, bench->python);
+    add(&arguments, bench->wish.script);
+    add_models(&arguments, 0, group->model_count);
+    add(&arguments, numpy_name);
     if (bench_spawn(bench, arguments.list, true, &child, err) != ONEFOLD_OK) {
         return err->status;
     }
     if (child.code != 0) {
         return failed_child(job, &child, err);
     }
-    keep_child(&child, run);
-    run->seconds += sync_file(bench, copies ? copy_name : numpy_name);
-    run->read_bytes = group->model_bytes * (copies ? 1 : group->model_count + 1);
+    add_child(&child, run);
+    run->seconds += sync_file(bench, numpy_name);
+    run->read_bytes = group->model_bytes * (group->model_count + 1);
     run->written_bytes = group->model_bytes;
     return ONEFOLD_OK;
 }
@@ -256,9 +271,11 @@ static onefold_status run_job(const struct bench *bench, const struct bench_grou
     case BENCH_CAT:
         status = run_cat(bench, group, job, run, err);
         break;
-    case BENCH_CP:
+    case BENCH_CAT_CP:
+        status = run_cat_cp(bench, group, job, run, err);
+        break;
     case BENCH_NUMPY:
-        status = run_other(bench, group, job, run, err);
+        status = run_numpy(bench, group, job, run, err);
         break;
     case BENCH_MERGE:
         status = run_merge(bench, group, job, run, err);

@@ -6,11 +6,11 @@
 #include <string.h>
 
 const char *const bench_cache_words[] = {"cold", "warm"};
-const char *const bench_kind_words[] = {"raw", "cat", "cp", "numpy", "merge"};
+const char *const bench_kind_words[] = {"raw", "cat", "cat_cp", "numpy", "merge"};
 
 const char *bench_job_name(const struct bench_job *job)
 {
-    static const char *const names[] = {"raw limit", "cat", "cp", "numpy"};
+    static const char *const names[] = {"raw limit", "cat", "cat + cp", "numpy"};
 
     return job->kind == BENCH_MERGE ? job->rule->name : names[job->kind];
 }

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { REPEATS_STANDARD = 5 };
 
@@ -59,12 +60,32 @@ static onefold_status write_page(const struct bench *bench, const char *path, on
                     onefold_text_show(path, strlen(path)).text, strerror(problem));
 }
 
+/* A folder that is not there would be found out after an hour otherwise. */
+static onefold_status check_page(const char *path, onefold_error *err)
+{
+    const char *name = strrchr(path, '/');
+    char folder[4096] = ".";
+
+    if (name != NULL && (size_t)(name - path) + 2 < sizeof(folder)) {
+        (void)snprintf(folder, sizeof(folder), "%.*s", (int)(name - path) + 1, path);
+    }
+    if (access(folder, W_OK) == 0) {
+        return ONEFOLD_OK;
+    }
+    return exit_set(err, ONEFOLD_E_IO, "output-io", "choose another place with --html",
+                    "%s: the page cannot be written: %s",
+                    onefold_text_show(path, strlen(path)).text, strerror(errno));
+}
+
 static onefold_status run(struct bench *bench, const char *dir, onefold_error *err)
 {
     onefold_status status = ONEFOLD_OK;
 
     /* What is refused is refused before anything takes its time. */
-    if (dir != NULL) {
+    if (bench->opts->html != NULL) {
+        status = check_page(bench->opts->html, err);
+    }
+    if (status == ONEFOLD_OK && dir != NULL) {
         bench->cancel = exit_listen();
         status = bench_folder_make(bench, dir, err);
     }

@@ -25,7 +25,7 @@ for group in data["groups"]:
     seen = {(j["kind"], j["rule"], j["io"], j["cache"]) for j in jobs}
     wanted = {("merge", r, i, c) for r in ("linear", "krum", "passthrough") for i in ("threads", "mmap")
               for c in ("cold", "warm")}
-    wanted |= {(k, None, None, c) for k in ("cat", "cp", "numpy") for c in ("cold", "warm")}
+    wanted |= {(k, None, None, c) for k in ("cat", "cat_cp", "numpy") for c in ("cold", "warm")}
     assert wanted | {("raw", None, None, "cold")} == seen, seen ^ wanted
     for job in jobs:
         few = group["models"] == 2 and job["rule"] == "krum"
