@@ -88,9 +88,10 @@ static void put_job(const struct bench_result *result, const struct bench_group 
 
 void bench_text_group(const struct bench_result *result, const struct bench_group *group)
 {
-    printf("\n%s, base and %u models of %s, %u rounds; sums %s, %u workers\n",
-           onefold_dtype_name(group->dtype), group->model_count, out_bytes(group->model_bytes).text,
-           result->wish->run_count, result->sums, result->worker_count);
+    printf("\n%s, base and %u model%s of %s, %u round%s; sums %s, %u workers\n",
+           onefold_dtype_name(group->dtype), group->model_count, group->model_count == 1 ? "" : "s",
+           out_bytes(group->model_bytes).text, result->wish->run_count,
+           result->wish->run_count == 1 ? "" : "s", result->sums, result->worker_count);
     printf("%-26s %-8s %-5s %20s %6s %8s %6s %7s %6s %6s %7s %5s %5s %5s %5s\n", "", "", "",
            "x raw: min median max", "x cat", "s", "GB/s", "CPU s", "per GB", "peak", "cached",
            "dev", "work", "hash", "ends");
