@@ -1,109 +1,133 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* onefold bench: what kernels, hashes and memory reach here; with a folder also its disk and a
- * whole merge (bench_pipeline.c). */
+/*
+ * onefold bench: what kernels, hashes and memory reach here; with a folder also whole merges of
+ * generated checkpoints, beside the raw limit of the disk and beside what somebody would do without
+ * this program. Works in a folder of its own, DIR/onefold-bench.XXXXXX, and removes it.
+ */
+#include "bench.h"
 #include "exit.h"
+#include "page.h"
 #include "verbs.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <time.h>
+#include <unistd.h>
 
-/* Larger than any cache, so that the copy runs at the speed of memory. */
-#define COPY_BYTES (UINT64_C(128) << 20)
-
-enum { REPEATS_STANDARD = 5, REPEATS_MAX = 1000 };
-
-struct table {
-    struct out *out;
-    FILE *to;
-    uint64_t count;
-};
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
+enum { REPEATS_STANDARD = 5 };
 
 /* Bytes per nanosecond are GB/s. */
 static void add_kernel(void *context, const onefold_bench_row *row)
 {
-    struct table *table = context;
+    struct bench *bench = context;
+    struct bench_result *result = &bench->result;
     const double speed = row->best_ns > 0 ? (double)row->bytes / row->best_ns : 0.0;
 
-    if (table->out->json) {
-        (void)fputs(table->count > 0 ? ",{" : "{", table->to);
-        out_json_member(table->to, "kernel", row->kernel);
-        (void)putc(',', table->to);
-        out_json_member(table->to, "isa", row->isa);
-        (void)fprintf(table->to, ",\"gb_per_s\":%.3f}", speed);
-    } else {
+    if (result->kernel_count < BENCH_KERNELS_MAX) {
+        result->kernels[result->kernel_count++] =
+            (struct bench_kernel){.name = row->kernel, .isa = row->isa, .speed = speed};
+    }
+    if (!bench->out->json) {
         printf("%-28s %-8s %8.2f\n", row->kernel, row->isa, speed);
         (void)fflush(stdout);
     }
-    table->count++;
 }
 
-/* GB copied per second (each byte read once and written once), best of `repeats`; 0 without memory.
- */
-static double measure_copy(uint32_t repeats)
+static onefold_status measure_machine(struct bench *bench, const char *dir, onefold_error *err)
 {
-    char *area =
-        mmap(NULL, COPY_BYTES * 2, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    double best = 0.0;
+    const uint32_t repeats =
+        bench->opts->repeat.given ? (uint32_t)bench->opts->repeat.value : REPEATS_STANDARD;
 
-    if (area == MAP_FAILED) {
-        return 0.0;
+    bench_describe(dir, &bench->result.machine);
+    bench_measure_memory(bench->result.machine.cpu_count, repeats, &bench->result.memory);
+    if (!bench->out->json) {
+        bench_text_memory(&bench->result);
+        printf("%-28s %-8s %8s\n", "kernel", "isa", "GB/s");
     }
-    memset(area, 1, COPY_BYTES * 2);
-    for (uint32_t i = 0; i < repeats; i++) {
-        const uint64_t start = now_ns();
-        uint64_t spent;
+    return onefold_bench_kernels(repeats, add_kernel, bench, err);
+}
 
-        memcpy(area + (i % 2) * COPY_BYTES, area + (1 - i % 2) * COPY_BYTES, COPY_BYTES);
-        __asm__ volatile("" : : "r"(area) : "memory");
-        spent = now_ns() - start;
-        if (spent > 0 && (double)COPY_BYTES / (double)spent > best) {
-            best = (double)COPY_BYTES / (double)spent;
-        }
+static onefold_status write_page(const struct bench *bench, const char *path, onefold_error *err)
+{
+    const int problem = page_write(path, bench_html_page, &bench->result);
+
+    if (problem == 0) {
+        return ONEFOLD_OK;
     }
-    (void)munmap(area, COPY_BYTES * 2);
-    return best;
+    return exit_set(err, problem == ENOMEM ? ONEFOLD_E_MEMORY : ONEFOLD_E_IO,
+                    problem == ENOMEM ? "memory" : "output-io", "choose another place with --html",
+                    "%s: the page cannot be written: %s",
+                    onefold_text_show(path, strlen(path)).text, strerror(problem));
+}
+
+/* A folder that is not there would be found out after an hour otherwise. */
+static onefold_status check_page(const char *path, onefold_error *err)
+{
+    const char *name = strrchr(path, '/');
+    char folder[4096] = ".";
+
+    if (name != NULL && (size_t)(name - path) + 2 < sizeof(folder)) {
+        (void)snprintf(folder, sizeof(folder), "%.*s", (int)(name - path) + 1, path);
+    }
+    if (access(folder, W_OK) == 0) {
+        return ONEFOLD_OK;
+    }
+    return exit_set(err, ONEFOLD_E_IO, "output-io", "choose another place with --html",
+                    "%s: the page cannot be written: %s",
+                    onefold_text_show(path, strlen(path)).text, strerror(errno));
+}
+
+static onefold_status run(struct bench *bench, const char *dir, onefold_error *err)
+{
+    onefold_status status = ONEFOLD_OK;
+
+    /* What is refused is refused before anything takes its time. */
+    if (bench->opts->html != NULL) {
+        status = check_page(bench->opts->html, err);
+    }
+    if (status == ONEFOLD_OK && dir != NULL) {
+        bench->cancel = exit_listen();
+        status = bench_folder_make(bench, dir, err);
+    }
+    if (status == ONEFOLD_OK) {
+        status = measure_machine(bench, dir, err);
+    }
+    if (status == ONEFOLD_OK && dir != NULL) {
+        status = bench_run_groups(bench, err);
+    }
+    bench_folder_remove(bench);
+    if (status == ONEFOLD_OK && bench->out->json) {
+        bench_json(out_data(bench->out), &bench->result);
+    }
+    if (status == ONEFOLD_OK && bench->opts->html != NULL) {
+        status = write_page(bench, bench->opts->html, err);
+    }
+    return status;
 }
 
 onefold_status cmd_bench(const struct opts *opts, struct out *out, onefold_error *err)
 {
-    const uint32_t repeats =
-        opts->repeat.given && opts->repeat.value > 0
-            ? (uint32_t)(opts->repeat.value < REPEATS_MAX ? opts->repeat.value : REPEATS_MAX)
-            : REPEATS_STANDARD;
-    struct table table = {.out = out, .to = out->json ? out_data(out) : stdout};
+    static struct bench bench;
+    const char *dir = opts->argument_count > 0 ? opts->arguments[0] : NULL;
     onefold_status status;
-    double copy;
 
     if (opts->argument_count > 1) {
         return exit_set(err, ONEFOLD_E_ARGUMENT, "usage-arguments", NULL,
                         "bench: at most one DIR expected");
     }
-    copy = measure_copy(repeats);
-    if (out->json) {
-        (void)fprintf(table.to, "{\"cpus\":%u,\"memory_copy_gb_per_s\":%.3f,\"kernels\":[",
-                      onefold_host_cpu_count(), copy);
-    } else {
-        printf("usable CPUs %u, memory copy %.2f GB/s\n\n%-28s %-8s %8s\n",
-               onefold_host_cpu_count(), copy, "kernel", "isa", "GB/s");
+    bench.out = out;
+    bench.opts = opts;
+    bench.folder = -1;
+    bench.result.wish = dir != NULL ? &bench.wish : NULL;
+    bench.result.sums = opts->sums != NULL ? opts->sums : "sha256,xxh128";
+    bench.result.memory_bound_bytes = opts->memory.given ? opts->memory.value : 0;
+    status = bench_wish_read(opts, dir != NULL, &bench.wish, err);
+    if (status == ONEFOLD_OK) {
+        status = run(&bench, dir, err);
     }
-    status = onefold_bench_kernels(repeats, add_kernel, &table, err);
-    if (out->json) {
-        (void)fputs("]", table.to);
+    for (uint32_t i = 0; i < bench.result.group_count; i++) {
+        bench_jobs_free(&bench.groups[i]);
     }
-    if (status == ONEFOLD_OK && opts->argument_count == 1) {
-        status = bench_pipeline(opts->arguments[0], opts, out, err);
-    }
-    if (out->json) {
-        (void)fputs("}", table.to);
-    }
+    free(bench.groups);
     return status;
 }

@@ -8,17 +8,12 @@
 
 #include "compare_html_parts.h"
 #include "out.h"
+#include "page.h"
 
 #include <onefold/onefold.h>
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <math.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static const char *const level_words[] = {[ONEFOLD_LEVEL_NOTE] = "note",
                                           [ONEFOLD_LEVEL_WARNING] = "warning",
@@ -403,84 +398,12 @@ void compare_html_page(FILE *to, const onefold_compare_result *result)
     put_foot(to, result);
 }
 
-/* ---- The file ---- */
-
-/* Writes, makes durable when asked, closes. Returns 0 or an errno. */
-static int write_and_close(int fd, const onefold_compare_result *result, bool sync)
+static void put_page(FILE *to, const void *result)
 {
-    FILE *to = fdopen(fd, "w");
-    int code = 0;
-
-    if (to == NULL) {
-        code = errno;
-        (void)close(fd);
-        return code;
-    }
-    errno = 0;
     compare_html_page(to, result);
-    if (fflush(to) != 0 || ferror(to) != 0 || (sync && fsync(fd) != 0)) {
-        code = errno != 0 ? errno : EIO;
-    }
-    if (fclose(to) != 0 && code == 0) {
-        code = errno != 0 ? errno : EIO;
-    }
-    return code;
-}
-
-static int write_beside(const char *path, const onefold_compare_result *result)
-{
-    enum { TRIES_MAX = 100 };
-    char name[PATH_MAX + 40];
-    int fd = -1;
-    int code;
-
-    for (int i = 0; i < TRIES_MAX && fd < 0; i++) {
-        const int length = snprintf(name, sizeof(name), "%s.%ld-%d.tmp", path, (long)getpid(), i);
-
-        if (length < 0 || (size_t)length >= sizeof(name)) {
-            return ENAMETOOLONG;
-        }
-        fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0666);
-        if (fd < 0 && errno != EEXIST) {
-            return errno;
-        }
-    }
-    if (fd < 0) {
-        return EEXIST;
-    }
-    code = write_and_close(fd, result, true);
-    if (code == 0 && rename(name, path) != 0) {
-        code = errno;
-    }
-    if (code != 0) {
-        (void)unlink(name);
-    }
-    return code;
 }
 
 int compare_html_write(const char *path, const onefold_compare_result *result)
 {
-    char *real;
-    struct stat about;
-    int code;
-    int fd;
-
-    if (stat(path, &about) != 0) {
-        return errno == ENOENT ? write_beside(path, result) : errno;
-    }
-    if (S_ISDIR(about.st_mode)) {
-        return EISDIR;
-    }
-    if (!S_ISREG(about.st_mode)) {
-        fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-        return fd < 0 ? errno : write_and_close(fd, result, false);
-    }
-    /* A link stays a link: its target is what gets replaced. */
-    real = realpath(path, NULL);
-    if (real == NULL) {
-        return errno;
-    }
-    code = write_beside(real, result);
-    free(real);
-    return code;
+    return page_write(path, put_page, result);
 }

@@ -10,8 +10,7 @@
 
 #include <stdio.h>
 
-/* Writes the page under a temporary name and renames it; what stood at `path` stays until then. A
- * path that is no regular file (a pipe, /dev/stdout) is written to. Returns 0 or an errno. */
+/* Writes the page as page_write() does. Returns 0 or an errno. */
 int compare_html_write(const char *path, const onefold_compare_result *result);
 /* The page to a stream; whoever closes the stream looks at its errors. */
 void compare_html_page(FILE *to, const onefold_compare_result *result);

@@ -16,69 +16,87 @@ struct verb {
     verb_fn *run;
 };
 
-#define SCHEMA_HEAD \
-    "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"type\":\"object\""
-#define TYPE(name, type)   "\"" name "\":{\"type\":\"" type "\"}"
-#define TEXT_OR_NULL(name) "\"" name "\":{\"type\":[\"string\",\"null\"]}"
+/* ---- Schemas of "data" ---- */
+
+#define HEAD                   "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"type\":\"object\""
+#define REQUIRED(list)         ",\"required\":[" list "],\"properties\":{"
+#define AS(name, type)         "\"" name "\":{\"type\":\"" type "\"}"
+#define AND(name, type)        "," AS(name, type)
+#define AND_TEXT_OR_NULL(name) ",\"" name "\":{\"type\":[\"string\",\"null\"]}"
+
+/* clang-format off */
+static const char merge_schema[] =
+    HEAD REQUIRED("\"output\",\"plan_hash\",\"bytes_read\",\"bytes_written\",\"seconds\",\"peak_memory\"")
+    AS("output", "string")
+    AND("plan_hash", "string")
+    AND("bytes_read", "integer")
+    AND("bytes_cached", "integer")
+    AND("bytes_written", "integer")
+    AND("seconds", "number")
+    AND("cpu_seconds", "number")
+    AND("peak_memory", "integer")
+    AND("tensors", "integer")
+    AND("io", "string")
+    AND("direct_in", "boolean")
+    AND("direct_out", "boolean")
+    AND("huge_pages", "boolean")
+    AND("cpu", "string")
+    AND("io_wait_seconds", "number")
+    AND("worker_idle_seconds", "number")
+    AND("hash_busy_seconds", "number")
+    AND("checkpoint_digest", "string")
+    AND_TEXT_OR_NULL("model_signing_root") "}}";
+
+static const char inspect_schema[] =
+    HEAD REQUIRED("\"checkpoints\"")
+    "\"checkpoints\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{"
+    AS("path", "string")
+    AND("folder", "string")
+    AND("tensor_count", "integer")
+    AND("bytes", "integer")
+    AND("dtypes", "object")
+    AND("metadata", "object")
+    AND("stacks", "array")
+    AND("shards", "array")
+    AND("tensors", "array") "}}}}}";
+
+static const char verify_schema[] =
+    HEAD REQUIRED("\"path\",\"findings\"")
+    AS("path", "string")
+    AND("manifest", "boolean")
+    AND("leaves", "boolean")
+    AND("sha256_list", "boolean")
+    AND("xxh128_list", "boolean")
+    AND("files", "integer")
+    AND("tensors", "integer")
+    AND("bytes_read", "integer")
+    AND("seconds", "number")
+    AND("findings", "integer")
+    AND_TEXT_OR_NULL("checkpoint_digest") "}}";
+
+static const char methods_schema[] = HEAD REQUIRED("\"methods\"") AS("methods", "array") "}}";
+/* clang-format on */
+
+/* ---- Verbs ---- */
 
 static const struct verb verbs[] = {
     {"merge", OPT_MERGE, true, "RECIPE OUT\n--method NAME [--base MODEL] [--lambda X] INPUT... OUT",
-     "fold checkpoints into OUT",
-     SCHEMA_HEAD
-     ",\"required\":[\"output\",\"plan_hash\",\"bytes_read\",\"bytes_written\","
-     "\"seconds\",\"peak_memory\"],\"properties\":{" TYPE("output", "string") "," TYPE(
-         "plan_hash",
-         "string") "," TYPE("bytes_read", "integer") "," TYPE("bytes_cached",
-                                                              "integer") "," TYPE("bytes_written", "integer") "," TYPE("seconds", "number") "," TYPE("cpu_seconds", "number") "," TYPE("peak_memory", "integer") "," TYPE("tensors", "integer") "," TYPE("io", "string") "," TYPE("direct_in", "boolean") "," TYPE("direct_out",
-                                                                                                                                                                                                                                                                                                                   "boolean") "," TYPE("huge_pages",
-                                                                                                                                                                                                                                                                                                                                       "boolean") "," TYPE("cpu", "string") "," TYPE("io_wait_seconds", "number") "," TYPE("worker_idle_seconds", "number") "," TYPE("hash_busy_seconds",
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                     "number") "," TYPE("checkpoint_digest",
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                        "string") "," TEXT_OR_NULL("model_signing_root") "}}",
-     "try \"onefold merge --help\"", cmd_merge},
+     "fold checkpoints into OUT", merge_schema, "try \"onefold merge --help\"", cmd_merge},
     {"plan", OPT_PLAN, true, "RECIPE [OUT]\n--method NAME [--base MODEL] [--lambda X] INPUT... OUT",
-     "print what merge would do, from headers only", SCHEMA_HEAD "}", "try \"onefold plan --help\"",
+     "print what merge would do, from headers only", HEAD "}", "try \"onefold plan --help\"",
      cmd_plan},
     {"compare", OPT_COMPARE, false, "RECIPE\n--base MODEL [--lambda X] MODEL...",
      "look at the models before merging: lengths, angles, signs, and what they suggest",
      compare_schema, "try \"onefold compare --help\"", cmd_compare},
     {"inspect", OPT_INSPECT, false, "PATH...", "show what checkpoints hold, from headers only",
-     SCHEMA_HEAD
-     ",\"required\":[\"checkpoints\"],\"properties\":{\"checkpoints\":{\"type\":"
-     "\"array\",\"items\":{\"type\":\"object\",\"properties\":{" TYPE("path", "string") "," TYPE(
-         "folder",
-         "string") "," TYPE("tensor_count",
-                            "integer") "," TYPE("bytes",
-                                                "integer") "," TYPE("dtypes",
-                                                                    "object") "," TYPE("metadata",
-                                                                                       "object") "," TYPE("stacks",
-                                                                                                          "array") "," TYPE("shards",
-                                                                                                                            "array") "," TYPE("tensors",
-                                                                                                                                              "array") "}}}}}",
-     "try \"onefold inspect --help\"", cmd_inspect},
+     inspect_schema, "try \"onefold inspect --help\"", cmd_inspect},
     {"verify", OPT_VERIFY, false, "DIR", "read a checkpoint back and check all there is to check",
-     SCHEMA_HEAD ",\"required\":[\"path\",\"findings\"],\"properties\":{" TYPE("path", "string") "," TYPE("manifest", "boolean") "," TYPE("leaves", "boolean") "," TYPE(
-         "sha256_list",
-         "boolean") "," TYPE("xxh128_list",
-                             "boolean") "," TYPE("files",
-                                                 "integer") "," TYPE("tensors",
-                                                                     "integer") "," TYPE("bytes"
-                                                                                         "_rea"
-                                                                                         "d",
-                                                                                         "integ"
-                                                                                         "er") "," TYPE("seconds",
-                                                                                                        "number") "," TYPE("findings",
-                                                                                                                           "integer") "," TEXT_OR_NULL("checkpoint_digest") "}}",
-     "try \"onefold verify --help\"", cmd_verify},
+     verify_schema, "try \"onefold verify --help\"", cmd_verify},
     {"methods", OPT_METHODS, false, "[NAME]", "list merge rules, or show one with its parameters",
-     SCHEMA_HEAD ",\"required\":[\"methods\"],\"properties\":{" TYPE("methods", "array") "}}",
-     "try \"onefold methods --help\"", cmd_methods},
+     methods_schema, "try \"onefold methods --help\"", cmd_methods},
     {"bench", OPT_BENCH, false, "[DIR]",
-     "measure kernels and memory, and with DIR its disk and a whole merge",
-     SCHEMA_HEAD ",\"required\":[\"kernels\"],\"properties\":{" TYPE("cpus", "integer") "," TYPE(
-         "memory_copy_gb_per_s",
-         "number") "," TYPE("kernels", "array") "," TYPE("disk", "object") "," TYPE("pipeline",
-                                                                                    "array") "}}",
-     "try \"onefold bench --help\"", cmd_bench},
+     "measure kernels and memory, and with DIR whole merges there beside the raw disk",
+     bench_schema, "try \"onefold bench --help\"", cmd_bench},
 };
 
 enum { VERB_COUNT = sizeof(verbs) / sizeof(verbs[0]) };

@@ -150,6 +150,29 @@ static onefold_status parse_word(const char *text, const char *const *words, int
                     onefold_text_show(text, strlen(text)).text, list);
 }
 
+/* "a,b": a mask over the words. */
+static onefold_status parse_words(const char *text, const char *const *words, uint32_t *ret_mask,
+                                  onefold_error *err)
+{
+    const char *at = text;
+    uint32_t mask = 0;
+
+    do {
+        const size_t length = strcspn(at, ",");
+        char word[NAME_BYTES_MAX];
+        int index;
+
+        (void)snprintf(word, sizeof(word), "%.*s", (int)(length < 63 ? length : 63), at);
+        if (parse_word(word, words, &index, err) != ONEFOLD_OK) {
+            return err->status;
+        }
+        mask |= 1U << (index - 1);
+        at += length + (at[length] == ',' ? 1 : 0);
+    } while (*at != '\0');
+    *ret_mask = mask;
+    return ONEFOLD_OK;
+}
+
 static onefold_status store_value(const struct opt_row *row, const char *text, struct opts *opts,
                                   onefold_error *err)
 {
@@ -178,6 +201,8 @@ static onefold_status store_value(const struct opt_row *row, const char *text, s
         return parse_count(text, &size->value, err);
     case OPT_WORD:
         return parse_word(text, row->words, to, err);
+    case OPT_WORDS:
+        return parse_words(text, row->words, to, err);
     case OPT_DTYPE:
         dtype->given = 1;
         if (!onefold_dtype_parse(text, &dtype->value)) {
@@ -377,9 +402,16 @@ onefold_status opt_check_verb(const struct opts *opts, uint32_t verb, const char
                               onefold_error *err)
 {
     for (uint32_t i = 0; i < opt_row_count; i++) {
+        const uint32_t *mask = (const void *)((const char *)opts + opt_rows[i].at);
+
         if (opts->seen[i] && !(opt_rows[i].verbs & verb)) {
             return exit_set(err, ONEFOLD_E_ARGUMENT, "usage-option", NULL,
                             "--%s is not an option of \"onefold %s\"", opt_rows[i].name, verb_name);
+        }
+        if (opts->seen[i] && opt_rows[i].kind == OPT_WORDS && verb != OPT_BENCH &&
+            (*mask & (*mask - 1)) != 0) {
+            return exit_set(err, ONEFOLD_E_ARGUMENT, "usage-value", NULL,
+                            "--%s: \"onefold %s\" takes one of them", opt_rows[i].name, verb_name);
         }
     }
     return ONEFOLD_OK;

@@ -36,6 +36,7 @@ enum opt_kind {
     OPT_SHARD_SIZE,    /* struct opt_size; a bare B means billion, as in mergekit */
     OPT_NUMBER,        /* struct opt_size, plain digits */
     OPT_WORD,          /* int: index into words + 1 */
+    OPT_WORDS,         /* uint32_t: mask over words; only bench takes more than one, with commas */
     OPT_DTYPE,         /* struct opt_dtype */
     OPT_IGNORED,       /* mergekit's: accepted, help is the note; takes no value */
     OPT_IGNORED_VALUE, /* the same with a value */
@@ -72,7 +73,7 @@ struct opts {
     struct opt_size memory;
     struct opt_size threads;
     struct opt_size hash_threads;
-    int io;
+    uint32_t io;
     int direct;
     struct opt_size out_shard_size;
     struct opt_dtype dtype;
@@ -111,7 +112,15 @@ struct opts {
     const char *max_cosine;
     /* bench */
     struct opt_size size;
+    struct opt_size tensor_size;
     struct opt_size repeat;
+    struct opt_size runs;
+    const char *models;
+    const char *rules;
+    const char *dtypes;
+    uint32_t cache;
+    uint32_t against;
+    const char *script;
 
     bool seen[OPT_ROWS_MAX]; /* row i was given */
     const char *verb;        /* first argument that is no option, or NULL */

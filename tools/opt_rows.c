@@ -10,6 +10,8 @@
 const char *const opt_io_words[] = {"uring", "threads", "mmap", NULL};
 static const char *const direct_words[] = {"auto", "on", "off", NULL};
 static const char *const nonfinite_words[] = {"fail", "keep", NULL};
+static const char *const cache_words[] = {"cold", "warm", NULL};
+static const char *const against_words[] = {"raw", "cat", "numpy", NULL};
 static const char *const scale_words[] = {"sum", "mean", NULL};
 
 #define GPU_NOTE         "the work is bound by the disk and runs on the CPU"
@@ -45,7 +47,7 @@ const struct opt_row opt_rows[] = {
      "type written, where it differs from --dtype; overrides the recipe"},
     {"out-shard-size", 0, OPT_SHARD_SIZE, PLANS, AT(out_shard_size), "SIZE", NULL,
      "largest shard, 0 = one file (default 5B = 5 billion bytes)"},
-    {"sums", 0, OPT_TEXT, PLANS, AT(sums), "LIST", NULL,
+    {"sums", 0, OPT_TEXT, PLANS | OPT_BENCH, AT(sums), "LIST", NULL,
      "checksum lists to write: sha256,xxh128 (default), one of them, or none"},
     {"copy-tokenizer", 0, OPT_SWITCH, PLANS, AT(copy_tokenizer), NULL, NULL,
      "take tokenizer files along (default on)"},
@@ -76,15 +78,15 @@ const struct opt_row opt_rows[] = {
      NULL, "worker threads (default: usable CPUs)"},
     {"hash-threads", 0, OPT_NUMBER, PLANS, AT(hash_threads), "N", NULL,
      "threads for SHA-256 of several output files at a time (default: by CPUs)"},
-    {"io", 0, OPT_WORD, PLANS | OPT_COMPARE | OPT_VERIFY | OPT_BENCH, AT(io), "BACKEND",
-     opt_io_words, "I/O backend (default uring, else threads)"},
+    {"io", 0, OPT_WORDS, PLANS | OPT_COMPARE | OPT_VERIFY | OPT_BENCH, AT(io), "BACKEND",
+     opt_io_words, "I/O backend (default uring, else threads); bench takes a list (default all)"},
     {"direct", 0, OPT_WORD, PLANS | OPT_COMPARE | OPT_VERIFY | OPT_BENCH, AT(direct), "WHEN",
      direct_words, "direct I/O past the page cache (default auto)"},
     /* compare */
     {"save", 0, OPT_TEXT, OPT_COMPARE, AT(save), "FILE", NULL,
      "keep the inner products for merge --stats"},
-    {"html", 0, OPT_TEXT, OPT_COMPARE, AT(html), "FILE", NULL,
-     "write the comparison as one self-contained page"},
+    {"html", 0, OPT_TEXT, OPT_COMPARE | OPT_BENCH, AT(html), "FILE", NULL,
+     "write the result as one self-contained page"},
     {"max-norm-ratio", 0, OPT_TEXT, OPT_COMPARE, AT(max_norm_ratio), "X", NULL,
      "exit 1 when the longest task vector is more than X times the shortest"},
     {"max-cosine", 0, OPT_TEXT, OPT_COMPARE, AT(max_cosine), "X", NULL,
@@ -96,8 +98,25 @@ const struct opt_row opt_rows[] = {
      "XXH128 and the tree digest only, no SHA-256"},
     /* bench */
     {"size", 0, OPT_SIZE, OPT_BENCH, AT(size), "SIZE", NULL,
-     "bytes of generated inputs (default 1GB)"},
-    {"repeat", 0, OPT_NUMBER, OPT_BENCH, AT(repeat), "N", NULL, "best of N (default 5)"},
+     "bytes of generated inputs, base and models together (default 1GB)"},
+    {"tensor-size", 0, OPT_SIZE, OPT_BENCH, AT(tensor_size), "SIZE", NULL,
+     "bytes of each generated tensor (default 32MiB)"},
+    {"runs", 0, OPT_NUMBER, OPT_BENCH, AT(runs), "N", NULL,
+     "rounds of the merges and what they are compared with (default 3)"},
+    {"models", 0, OPT_TEXT, OPT_BENCH, AT(models), "LIST", NULL,
+     "numbers of models, with commas (default 3)"},
+    {"rules", 0, OPT_TEXT, OPT_BENCH, AT(rules), "LIST", NULL,
+     "rules, with commas, or all (default task_arithmetic,median,krum)"},
+    {"dtypes", 0, OPT_TEXT, OPT_BENCH, AT(dtypes), "LIST", NULL,
+     "types of the inputs: bf16, f16, f32 (default bf16)"},
+    {"cache", 0, OPT_WORDS, OPT_BENCH, AT(cache), "LIST", cache_words,
+     "inputs out of the page cache or in it (default both)"},
+    {"against", 0, OPT_WORDS, OPT_BENCH, AT(against), "LIST", against_words,
+     "what to compare with; raw is always there (default all)"},
+    {"script", 0, OPT_TEXT, OPT_BENCH, AT(script), "FILE", NULL,
+     "the numpy script of --against numpy (default as installed)"},
+    {"repeat", 0, OPT_NUMBER, OPT_BENCH, AT(repeat), "N", NULL,
+     "best of N for kernels and memory (default 5)"},
     /* Output forms. */
     {"json", 0, OPT_SWITCH, OPT_EVERY, AT(json), NULL, NULL, "one JSON object on standard output"},
     {"schema", 0, OPT_SWITCH, OPT_EVERY, AT(schema), NULL, NULL,

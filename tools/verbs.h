@@ -20,15 +20,12 @@ verb_fn cmd_verify;
 verb_fn cmd_methods;
 verb_fn cmd_bench;
 
-/* bench DIR: disk and pipeline, on generated files in a folder of its own below DIR. */
-onefold_status bench_pipeline(const char *dir, const struct opts *opts, struct out *out,
-                              onefold_error *err);
-
 /* compare: the tables for people (compare_text.c) and the value of "data" (compare_json.c). */
 void compare_print(FILE *to, const onefold_compare_result *result, bool verbose);
 void compare_json(FILE *to, const onefold_compare_result *result, const struct opts *opts);
 
 extern const char compare_schema[];
+extern const char bench_schema[];
 
 /* ---- Shared by merge, plan and compare (planning.c) ---- */
 
@@ -64,6 +61,8 @@ onefold_status recipe_text_make(const struct opts *opts, uint32_t input_count, c
 const char *planning_cpu(void);
 /* -j, or OMP_NUM_THREADS; 0 = not given. */
 uint32_t planning_threads(const struct opts *opts);
+/* --sums as a mask of ONEFOLD_SUM_*. */
+onefold_status planning_sums(const char *list, uint32_t *ret_sums, onefold_error *err);
 /* Name of the chosen backend, or NULL; ONEFOLD_DIRECT_*. */
 const char *planning_io(const struct opts *opts);
 int planning_direct(const struct opts *opts);

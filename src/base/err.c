@@ -16,6 +16,9 @@ struct id_row {
 /* Sorted by id (bytes), because it is searched by halving. */
 static const struct id_row id_rows[] = {
     {"argument", ONEFOLD_E_ARGUMENT, "see the manual page for what is allowed"},
+    {"bench-cache", ONEFOLD_OK, NULL},
+    {"bench-direct", ONEFOLD_OK, NULL},
+    {"bench-skipped", ONEFOLD_OK, NULL},
     {"cancelled", ONEFOLD_E_CANCELLED, "the same command starts again"},
     {"checkpoint-ambiguous", ONEFOLD_E_FORMAT,
      "name the file, or remove the one that does not belong there"},

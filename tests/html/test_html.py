@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The HTML page of `onefold compare`, read and shown. Prints TAP.
+"""The HTML pages of `onefold compare` and `onefold bench`, read and shown. Prints TAP.
 
-usage: test_html.py MAKE_PAGE page|browser [KEEP_FOLDER]
+usage: test_html.py MAKE_PAGE page|browser [KEEP_FOLDER]     make_bench_page lies beside MAKE_PAGE
 
 page: structure, names, references, contrasts and how the file is written. browser: headless Chromium
 measures the page at the widths of a telephone and a desk, light and dark; screenshots are left in
@@ -35,6 +35,8 @@ PAGES = {
     "huge": (200, 600, "plain"),
     "empty": (4, 3, "empty"),
 }
+# Of bench, by kind.
+BENCH = {"bench-plain": "plain", "bench-odd": "odd", "bench-bare": "bare"}
 PLAIN = ["math-instruct", "code", "medical-notes-v2", "law", "chat", "translation-de-en",
          "summaries", "math-instruct-b"]
 ODD = ["<script>alert(1)</script>", "a&b \"quoted\" 'single'", "--><!-- ]]> </title></style>",
@@ -65,7 +67,11 @@ def make(path, inputs, layers, kind, **more):
 def page(name):
     path = os.path.join(FOLDER, name + ".html")
     if not os.path.exists(path):
-        done = make(path, *PAGES[name])
+        if name in BENCH:
+            maker = os.path.join(os.path.dirname(MAKE_PAGE), "make_bench_page")
+            done = subprocess.run([maker, path, BENCH[name]], capture_output=True, check=False)
+        else:
+            done = make(path, *PAGES[name])
         if done.returncode != 0:
             raise RuntimeError("make_page: " + done.stderr.decode())
     return path
@@ -242,6 +248,27 @@ def check_values():
     return problems
 
 
+def check_bench():
+    """A panel for each rule and one for what it is compared with, a row for each job; skips are said."""
+    problems = []
+    root = tree("bench-plain")
+    merges = root.findall(".//section[@id='merges']//figure")
+    if len(merges) != 2 * 4 or len(root.findall(".//section[@id='time']//figure")) != 2 * 3:
+        problems.append("%d panels of ratios" % len(merges))
+    if len(root.findall(".//section[@id='merges']//rect")) != 2 * (3 * 6 + 6):
+        problems.append("not a bar for each job")
+    if len(root.findall(".//section[@id='numbers']//tbody/tr")) != 2 * 25:
+        problems.append("not a row for each job")
+    if len(root.findall(".//section[@id='kernels']//rect")) != 27:
+        problems.append("not a bar for each kernel")
+    odd = [text_of(li) for li in tree("bench-odd").findall(".//ul[@class='findings']/li")]
+    if len(odd) != 6 or "<b>no</b> & \"no\": uring" not in odd[0]:
+        problems.append("skipped: %s" % odd)
+    if [s.get("id") for s in tree("bench-bare").iter("section")] != ["machine", "kernels", "terms"]:
+        problems.append("sections without merges")
+    return problems
+
+
 # ---- Colours ----
 
 
@@ -317,6 +344,13 @@ def run_page():
         report("sections of " + name, check_sections(name))
         if PAGES[name][2] != "empty":
             report("names of " + name, check_names(name))
+    for name in BENCH:
+        report("structure of " + name, check_structure(name))
+        report("nothing is loaded by " + name, check_alone(name))
+        report("drawings of " + name, check_drawings(name))
+        report("tables of " + name, check_tables(name))
+        report("numbers of " + name, check_numbers(name))
+    report("cases of bench", check_bench())
     report("values", check_values())
     report("contrast", check_contrast())
     report("file", check_file())
@@ -432,10 +466,15 @@ def run_browser():
             scheme = "dark" if dark else "light"
             report("layout of %s, %d wide, %s" % (name, width, scheme),
                    check_layout(chromium, name, width, dark))
+    for name in BENCH:
+        for width, dark in ((360, name != "bench-plain"), (1200, name == "bench-plain")):
+            report("layout of %s, %d wide, %s" % (name, width, "dark" if dark else "light"),
+                   check_layout(chromium, name, width, dark))
     for width in (360, 1200):
         for dark in (False, True):
             report("picture, %d wide, %s" % (width, "dark" if dark else "light"),
                    check_picture(chromium, "plain", width, dark, keep))
+    report("picture of bench-plain", check_picture(chromium, "bench-plain", 1200, False, keep))
     report("print", check_print(chromium))
 
 

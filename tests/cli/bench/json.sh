@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+# Every case that was asked for is there, in every round, with ratios above 0; what cannot be done says why;
+# the folder is clean afterwards.
+mkdir d
+onefold bench --json --no-progress --repeat 1 --runs 2 --size 1MB --tensor-size 64KiB --models 2,3 \
+    --rules linear,krum,passthrough --dtypes bf16,f32 --io threads,mmap --memory 64MiB --sums xxh128 \
+    --script "$ROOT/benchmarks/memmap_merge.py" --html page.html d >said 2>err
+test "$(ls)" = "d
+err
+page.html
+said"
+test -z "$(ls -A d)"
+grep -q 'passthrough: .*\[recipe-count\] \[bench-skipped\]$' err
+! grep -q 'http' page.html
+python3 - <<'END'
+import json
+
+data = json.load(open("said", encoding="utf-8"))["data"]
+assert data["bench_version"] == 1 and data["machine"]["cpu"] and data["memory"]["read_one_gb_per_s"] > 0
+assert {"scalar"} <= {k["isa"] for k in data["kernels"]} and all(k["gb_per_s"] > 0 for k in data["kernels"])
+assert data["settings"]["runs"] == 2 and data["settings"]["sums"] == "xxh128"
+assert [(g["dtype"], g["models"]) for g in data["groups"]] == [("BF16", 2), ("BF16", 3), ("F32", 2), ("F32", 3)]
+for group in data["groups"]:
+    jobs = group["jobs"]
+    seen = {(j["kind"], j["rule"], j["io"], j["cache"]) for j in jobs}
+    wanted = {("merge", r, i, c) for r in ("linear", "krum", "passthrough") for i in ("threads", "mmap")
+              for c in ("cold", "warm")}
+    wanted |= {(k, None, None, c) for k in ("cat", "cat_cp", "numpy") for c in ("cold", "warm")}
+    assert wanted | {("raw", None, None, "cold")} == seen, seen ^ wanted
+    for job in jobs:
+        few = group["models"] == 2 and job["rule"] == "krum"
+        if job["rule"] == "passthrough" or few or (job["kind"] == "numpy" and job["skipped"]):
+            assert job["skipped"] and job["runs"] == [] and job["ratio"] is None
+            continue
+        assert job["skipped"] is None and len(job["runs"]) == 2, job
+        assert 0 < job["seconds"]["min"] <= job["seconds"]["median"] <= job["seconds"]["max"]
+        files = group["models"] + (1 if job["with_base"] else 0)
+        for run in job["runs"]:
+            assert run["seconds"] > 0 and run["cpu_seconds"] >= 0 and run["peak_memory"] > 0
+            if job["kind"] in ("raw", "merge"):
+                # Headers are read once, and are no part of what is written as data.
+                assert abs(run["bytes_read"] - job["passes"] * files * group["model_bytes"]) < 65536, job
+                assert abs(run["bytes_written"] - group["model_bytes"]) < 65536, job
+        if job["kind"] == "merge":
+            raw = jobs[job["raw"]]
+            assert raw["kind"] == "raw" and raw["passes"] == job["passes"] == (2 if job["rule"] == "krum" else 1)
+            assert raw["with_base"] == job["with_base"] == (job["rule"] == "krum")
+            assert job["ratio"]["min"] > 0 and job["ratio_to_cat"]["min"] > 0
+            ratios = sorted(a["seconds"] / b["seconds"] for a, b in zip(job["runs"], raw["runs"]))
+            assert abs(ratios[0] / job["ratio"]["min"] - 1) < 0.01 and abs(ratios[1] / job["ratio"]["max"] - 1) < 0.01
+            assert all(0 <= job[name]["median"] <= 1 for name in
+                       ("device_share", "workers_share", "hash_share", "outside_share"))
+END

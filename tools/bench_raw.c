@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The raw limit of onefold bench: the bytes that a merge reads and writes, read and written with
+ * direct I/O from and to huge pages, several requests in flight, the output allocated before and
+ * synced at the end, and nothing computed. Threads with one request each and not io_uring: they
+ * reach what fio reaches (docs/performance.md) and work wherever io_uring is forbidden.
+ */
+#include "bench.h"
+
+#include "exit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+/* As many requests as fio had when it was fastest on the machines this was tried on; more of them
+ * or larger ones changed nothing there. */
+enum { READERS = 16, WRITERS = 4 };
+#define REQUEST_BYTES (UINT64_C(1) << 20)
+#define HUGE_BYTES    (UINT64_C(2) << 20)
+
+static const char target_name[] = "raw.out";
+
+/* What the process reports. */
+struct raw_found {
+    double seconds;
+    int error; /* errno */
+    bool direct;
+};
+
+struct raw {
+    const struct bench *bench;
+    const struct bench_job *job;
+    uint32_t file_count;
+    uint64_t file_bytes;    /* each of them, a multiple of BENCH_ALIGN */
+    uint64_t written_bytes; /* rounded up to BENCH_ALIGN */
+    int *files;
+    int target;
+    unsigned char *buffers; /* a request for each thread */
+    _Atomic uint64_t next_read;
+    _Atomic uint64_t next_write;
+    _Atomic int error;
+    bool direct;
+};
+
+struct raw_thread {
+    struct raw *raw;
+    unsigned char *buffer;
+    pthread_t thread;
+    bool writes;
+};
+
+static double now(void)
+{
+    struct timespec time;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* Carries one request out, in as many calls as it takes. */
+static bool transfer(int fd, unsigned char *buffer, uint64_t bytes, uint64_t offset, bool writes)
+{
+    while (bytes > 0) {
+        const ssize_t done = writes ? pwrite(fd, buffer, (size_t)bytes, (off_t)offset)
+                                    : pread(fd, buffer, (size_t)bytes, (off_t)offset);
+
+        if (done < 0 && errno == EINTR) {
+            continue;
+        }
+        if (done <= 0) {
+            errno = done == 0 ? EIO : errno;
+            return false;
+        }
+        buffer += done;
+        offset += (uint64_t)done;
+        bytes -= (uint64_t)done;
+    }
+    return true;
+}
+
+static uint64_t request_bytes(uint64_t size, uint64_t offset)
+{
+    return size - offset < REQUEST_BYTES ? size - offset : REQUEST_BYTES;
+}
+
+static void write_some(struct raw_thread *self)
+{
+    struct raw *raw = self->raw;
+
+    for (;;) {
+        const uint64_t offset = atomic_fetch_add(&raw->next_write, 1) * REQUEST_BYTES;
+
+        if (offset >= raw->written_bytes || atomic_load(&raw->error) != 0) {
+            return;
+        }
+        if (!transfer(raw->target, self->buffer, request_bytes(raw->written_bytes, offset), offset,
+                      true)) {
+            atomic_store(&raw->error, errno);
+        }
+    }
+}
+
+/* All files go forward together, as in a merge. */
+static void read_some(struct raw_thread *self)
+{
+    struct raw *raw = self->raw;
+
+    for (;;) {
+        const uint64_t index = atomic_fetch_add(&raw->next_read, 1);
+        const uint64_t offset = index / raw->file_count * REQUEST_BYTES;
+
+        if (offset >= raw->file_bytes || atomic_load(&raw->error) != 0) {
+            return;
+        }
+        if (!transfer(raw->files[index % raw->file_count], self->buffer,
+                      request_bytes(raw->file_bytes, offset), offset, false)) {
+            atomic_store(&raw->error, errno);
+        }
+    }
+}
+
+static void *run_thread(void *context)
+{
+    struct raw_thread *self = context;
+
+    if (self->writes) {
+        write_some(self);
+    } else {
+        read_some(self);
+    }
+    return NULL;
+}
+
+/* Reads everything once; the last pass writes as well. */
+static void run_pass(struct raw *raw, bool writes)
+{
+    struct raw_thread threads[READERS + WRITERS];
+    const uint32_t count = writes ? READERS + WRITERS : READERS;
+    uint32_t started = 0;
+
+    atomic_store(&raw->next_read, 0);
+    for (; started < count; started++) {
+        struct raw_thread *self = &threads[started];
+        int problem;
+
+        *self = (struct raw_thread){.raw = raw,
+                                    .buffer = raw->buffers + started * REQUEST_BYTES,
+                                    .writes = started >= READERS};
+        problem = pthread_create(&self->thread, NULL, run_thread, self);
+        if (problem != 0) {
+            atomic_store(&raw->error, problem);
+            break;
+        }
+    }
+    for (uint32_t i = 0; i < started; i++) {
+        (void)pthread_join(threads[i].thread, NULL);
+    }
+}
+
+/* Direct where the file system takes it; some take the flag and refuse the read. */
+static int open_input(struct raw *raw, const char *name)
+{
+    int fd = openat(raw->bench->folder, name, O_RDONLY | O_CLOEXEC | O_DIRECT);
+
+    if (fd >= 0 && pread(fd, raw->buffers, (size_t)BENCH_ALIGN, 0) < 0 && errno == EINVAL) {
+        (void)close(fd);
+        fd = -1;
+        errno = EINVAL;
+    }
+    if (fd < 0 && errno == EINVAL) {
+        raw->direct = false;
+        fd = openat(raw->bench->folder, name, O_RDONLY | O_CLOEXEC);
+    }
+    return fd;
+}
+
+static int open_target(struct raw *raw)
+{
+    const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
+    int fd = openat(raw->bench->folder, target_name, flags | (raw->direct ? O_DIRECT : 0), 0666);
+
+    if (fd < 0 && errno == EINVAL) {
+        raw->direct = false;
+        fd = openat(raw->bench->folder, target_name, flags, 0666);
+    }
+    return fd;
+}
+
+/* One mapping, aligned to huge pages and touched before the clock starts. */
+static unsigned char *make_buffers(void)
+{
+    const uint64_t bytes = (READERS + WRITERS) * REQUEST_BYTES;
+    unsigned char *area = mmap(NULL, (size_t)(bytes + HUGE_BYTES), PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (area == MAP_FAILED) {
+        return NULL;
+    }
+    area += (HUGE_BYTES - (uintptr_t)area % HUGE_BYTES) % HUGE_BYTES;
+    (void)madvise(area, (size_t)bytes, MADV_HUGEPAGE);
+    memset(area, 1, (size_t)bytes);
+    return area;
+}
+
+static int measure(struct raw *raw, double *ret_seconds)
+{
+    const double start = now();
+
+    if (fallocate(raw->target, 0, 0, (off_t)raw->written_bytes) != 0 && errno == ENOSPC) {
+        return errno;
+    }
+    for (uint32_t pass = 1; pass <= raw->job->passes; pass++) {
+        run_pass(raw, pass == raw->job->passes);
+    }
+    if (atomic_load(&raw->error) == 0 && fsync(raw->target) != 0) {
+        return errno;
+    }
+    *ret_seconds = now() - start;
+    return atomic_load(&raw->error);
+}
+
+/* In a process of its own; what it opened goes with it. */
+static void work(const void *context, void *result)
+{
+    struct raw raw = *(const struct raw *)context;
+    struct raw_found *found = result;
+    const uint32_t first = raw.job->with_base ? 0 : 1;
+
+    found->error = ENOMEM;
+    raw.buffers = make_buffers();
+    raw.files = calloc(raw.file_count, sizeof(*raw.files));
+    if (raw.buffers == NULL || raw.files == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < raw.file_count; i++) {
+        char name[BENCH_NAME_MAX];
+
+        bench_model_name(first + i, name, sizeof(name));
+        raw.files[i] = open_input(&raw, name);
+        if (raw.files[i] < 0) {
+            found->error = errno;
+            return;
+        }
+    }
+    raw.target = open_target(&raw);
+    found->error = raw.target < 0 ? errno : measure(&raw, &found->seconds);
+    found->direct = raw.direct;
+}
+
+onefold_status bench_raw(const struct bench *bench, const struct bench_group *group,
+                         const struct bench_job *job, struct bench_run *ret_run, onefold_error *err)
+{
+    struct raw raw = {.bench = bench,
+                      .job = job,
+                      .file_count = group->model_count + (job->with_base ? 1 : 0),
+                      .file_bytes = group->model_bytes,
+                      .written_bytes =
+                          (job->written_bytes + BENCH_ALIGN - 1) / BENCH_ALIGN * BENCH_ALIGN,
+                      .direct = true};
+    struct raw_found found = {.seconds = 0};
+    struct bench_child child;
+    onefold_status status = bench_fork(bench, work, &raw, &found, sizeof(found), &child, err);
+
+    bench_remove(bench, target_name);
+    if (status != ONEFOLD_OK) {
+        return status;
+    }
+    if (child.code != 0 || found.error != 0) {
+        errno = child.code != 0 ? EIO : found.error;
+        return bench_failed(err, "run", "the raw limit");
+    }
+    ret_run->seconds = found.seconds;
+    ret_run->cpu_seconds = child.cpu_seconds;
+    ret_run->peak_bytes = child.peak_bytes;
+    ret_run->read_bytes = raw.file_bytes * raw.file_count * job->passes;
+    ret_run->written_bytes = raw.written_bytes;
+    ret_run->direct = found.direct;
+    return ONEFOLD_OK;
+}
