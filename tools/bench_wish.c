@@ -198,7 +198,7 @@ onefold_status bench_wish_read(const struct opts *opts, bool with_folder,
     ret_wish->size_bytes = opts->size.given ? opts->size.value : SIZE_STANDARD;
     ret_wish->tensor_bytes = opts->tensor_size.given ? opts->tensor_size.value : TENSOR_STANDARD;
     ret_wish->run_count = opts->runs.given ? (uint32_t)opts->runs.value : RUNS_STANDARD;
-    ret_wish->io = opts->io != 0 ? opts->io : 7;
+    ret_wish->io = opts->io != 0 ? opts->io : 15;
     ret_wish->caches = opts->cache != 0 ? opts->cache : 3;
     ret_wish->against = (opts->against != 0 ? opts->against : 7) | BENCH_AGAINST_RAW;
     ret_wish->script = opts->script;

@@ -7,7 +7,7 @@
 /* Verbs that plan a merge. */
 #define PLANS (OPT_MERGE | OPT_PLAN)
 
-const char *const opt_io_words[] = {"uring", "threads", "mmap", NULL};
+const char *const opt_io_words[] = {"auto", "uring", "threads", "mmap", NULL};
 static const char *const direct_words[] = {"auto", "on", "off", NULL};
 static const char *const nonfinite_words[] = {"fail", "keep", NULL};
 static const char *const cache_words[] = {"cold", "warm", NULL};
@@ -79,7 +79,8 @@ const struct opt_row opt_rows[] = {
     {"hash-threads", 0, OPT_NUMBER, PLANS, AT(hash_threads), "N", NULL,
      "threads for SHA-256 of several output files at a time (default: by CPUs)"},
     {"io", 0, OPT_WORDS, PLANS | OPT_COMPARE | OPT_VERIFY | OPT_BENCH, AT(io), "BACKEND",
-     opt_io_words, "I/O backend (default uring, else threads); bench takes a list (default all)"},
+     opt_io_words,
+     "I/O backend (default auto: uring, else threads); bench takes a list (default all)"},
     {"direct", 0, OPT_WORD, PLANS | OPT_COMPARE | OPT_VERIFY | OPT_BENCH, AT(direct), "WHEN",
      direct_words, "direct I/O past the page cache (default auto)"},
     /* compare */

@@ -34,8 +34,9 @@ const char *planning_cpu(void)
 
 const char *planning_io(const struct opts *opts)
 {
-    /* One of them, but for bench, which makes its own list. */
-    for (int i = 0; opt_io_words[i] != NULL; i++) {
+    /* One of them, but for bench, which makes its own list. The first word leaves the choice to us.
+     */
+    for (int i = 1; opt_io_words[i] != NULL; i++) {
         if (opts->io & (1U << i)) {
             return opt_io_words[i];
         }
