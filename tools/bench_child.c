@@ -130,19 +130,19 @@ struct task {
 
 static _Noreturn void run_task(const struct task *task, int pipe_fd)
 {
-    char *argv[ARGUMENTS_MAX];
-    size_t count = 0;
+    char *argv[ARGUMENTS_MAX] = {NULL};
 
     if (task->work != NULL) {
         task->work(task->context, task->result);
         _exit(write(pipe_fd, task->result, task->size) == (ssize_t)task->size ? 0 : CODE_NOT_FOUND);
     }
     /* execvp wants pointers to what may be changed; the process is about to be another one. */
-    for (; task->argv[count] != NULL && count + 1 < ARGUMENTS_MAX; count++) {
-        argv[count] = strdup(task->argv[count]);
+    for (size_t i = 0; task->argv != NULL && task->argv[i] != NULL && i + 1 < ARGUMENTS_MAX; i++) {
+        argv[i] = strdup(task->argv[i]);
     }
-    argv[count] = NULL;
-    (void)execvp(argv[0], argv);
+    if (argv[0] != NULL) {
+        (void)execvp(argv[0], argv);
+    }
     _exit(CODE_NOT_FOUND);
 }
 

@@ -103,18 +103,15 @@ struct planned {
     char message[BENCH_NOTE_MAX];
 };
 
+/* Kept until the next call. */
 static const char **model_names(uint32_t count)
 {
-    const char **names = calloc((size_t)count + 1, sizeof(*names));
+    static char texts[BENCH_MODELS_MAX][BENCH_NAME_MAX];
+    static const char *names[BENCH_MODELS_MAX + 1]; /* and the output */
 
-    for (uint32_t i = 0; names != NULL && i < count; i++) {
-        char name[BENCH_NAME_MAX];
-
-        bench_model_name(i + 1, name, sizeof(name));
-        names[i] = strdup(name);
-        if (names[i] == NULL) {
-            return NULL;
-        }
+    for (uint32_t i = 0; i < count; i++) {
+        bench_model_name(i + 1, texts[i], BENCH_NAME_MAX);
+        names[i] = texts[i];
     }
     return names;
 }
@@ -132,9 +129,6 @@ static void plan_rule(const void *context, void *result)
 
     planned->status = ONEFOLD_E_MEMORY;
     opts.arguments = model_names(count);
-    if (opts.arguments == NULL) {
-        return;
-    }
     opts.arguments[count] = "out";
     opts.argument_count = count + 1;
     bench_rule_options(asked->rule, count, &opts);

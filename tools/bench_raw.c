@@ -226,7 +226,7 @@ static int measure(struct raw *raw, double *ret_seconds)
     return atomic_load(&raw->error);
 }
 
-/* In a process of its own; what it opened goes with it. */
+/* In a process of its own; what it opened and mapped goes with it. */
 static void work(const void *context, void *result)
 {
     struct raw raw = *(const struct raw *)context;
@@ -237,6 +237,7 @@ static void work(const void *context, void *result)
     raw.buffers = make_buffers();
     raw.files = calloc(raw.file_count, sizeof(*raw.files));
     if (raw.buffers == NULL || raw.files == NULL) {
+        free(raw.files);
         return;
     }
     for (uint32_t i = 0; i < raw.file_count; i++) {
@@ -246,12 +247,14 @@ static void work(const void *context, void *result)
         raw.files[i] = open_input(&raw, name);
         if (raw.files[i] < 0) {
             found->error = errno;
+            free(raw.files);
             return;
         }
     }
     raw.target = open_target(&raw);
     found->error = raw.target < 0 ? errno : measure(&raw, &found->seconds);
     found->direct = raw.direct;
+    free(raw.files);
 }
 
 onefold_status bench_raw(const struct bench *bench, const struct bench_group *group,

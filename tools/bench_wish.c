@@ -44,7 +44,8 @@ static bool next_word(const char **at, char *ret_word)
 
 static onefold_status read_models(const char *list, struct bench_wish *wish, onefold_error *err)
 {
-    const char *at = list != NULL ? list : "3";
+    const char *const text = list != NULL ? list : "3";
+    const char *at = text;
     char word[BENCH_NAME_MAX];
 
     while (next_word(&at, word)) {
@@ -55,7 +56,7 @@ static onefold_status read_models(const char *list, struct bench_wish *wish, one
             count = strtoul(word, NULL, 10);
         }
         if (count < 1 || count > BENCH_MODELS_MAX || wish->model_count == BENCH_LIST_MAX) {
-            return not_a_list(err, "models", list, "a list of numbers from 1 to 1000");
+            return not_a_list(err, "models", text, "a list of numbers from 1 to 1000");
         }
         wish->models[wish->model_count++] = (uint32_t)count;
     }
@@ -64,7 +65,8 @@ static onefold_status read_models(const char *list, struct bench_wish *wish, one
 
 static onefold_status read_dtypes(const char *list, struct bench_wish *wish, onefold_error *err)
 {
-    const char *at = list != NULL ? list : "bf16";
+    const char *const text = list != NULL ? list : "bf16";
+    const char *at = text;
     char word[BENCH_NAME_MAX];
 
     while (next_word(&at, word)) {
@@ -74,7 +76,7 @@ static onefold_status read_dtypes(const char *list, struct bench_wish *wish, one
                                                                : ONEFOLD_DTYPE_COUNT;
 
         if (dtype == ONEFOLD_DTYPE_COUNT || wish->dtype_count == BENCH_LIST_MAX) {
-            return not_a_list(err, "dtypes", list, "a list of bf16, f16 and f32");
+            return not_a_list(err, "dtypes", text, "a list of bf16, f16 and f32");
         }
         wish->dtypes[wish->dtype_count++] = dtype;
     }
