@@ -148,7 +148,12 @@ static void one_gram(struct check *check, size_t length, size_t place, void *con
 
 void check_products(struct check *check)
 {
-    for (uint32_t vector_count = 1; vector_count <= VECTORS_MAX; vector_count++) {
+    /* Tiles of three and of four, whole and with every remainder. */
+    static const uint32_t vector_counts[] = {1, 2, 3, 4, 5, 7, VECTORS_MAX};
+
+    for (size_t i = 0; i < OF_LENGTH(vector_counts); i++) {
+        uint32_t vector_count = vector_counts[i];
+
         check_each(check, one_gram, &vector_count);
     }
     exact_integers(check);
