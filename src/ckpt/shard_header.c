@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Headers reach 100 MB, so they are never copied: a window is mapped, walked front to back, and the
- * part behind the walker given back, which keeps about one MiB of it resident.
+ * Headers reach 100 MB, so they are never copied whole. To be hashed they are read piece by piece;
+ * to be parsed a window is mapped, walked front to back, and the part behind the walker given back,
+ * which keeps about one MiB of it resident.
  */
 #include "ckpt/shard_header.h"
 
 #include "base/limits.h"
+#include "base/mem.h"
 #include "base/num.h"
 #include "sys/window.h"
 
@@ -13,7 +15,9 @@
 
 /* Enough for the length field and for every magic number that is recognised. */
 enum { FIRST_BYTES = 512 };
-#define STEP_BYTES OF_MIB
+/* Hashed at a time: one request of most devices. */
+#define HASHED_BYTES (256 * OF_KIB)
+#define STEP_BYTES   OF_MIB
 
 /* A window and how much of it was given back. */
 struct walker {
@@ -59,29 +63,28 @@ static onefold_status header_length(int fd, uint64_t file_bytes, uint64_t *ret_b
     return status;
 }
 
+/* Read, not mapped: the fault on a page of a map reads ahead, past the header. */
 static onefold_status hash_header(int fd, struct of_shard *shard, onefold_error *err)
 {
     struct of_hash *hash = of_hash_create(OF_HASH_SHA256);
-    struct walker walker = {0};
-    onefold_status status;
+    uint8_t *buffer = of_mem_get(HASHED_BYTES);
+    onefold_status status = ONEFOLD_OK;
 
-    if (hash == NULL) {
-        return of_err_set(err, "memory", "no memory to hash a header");
+    if (hash == NULL || buffer == NULL) {
+        status = of_err_set(err, "memory", "no memory to hash a header");
     }
-    status = of_window_open(&walker.window, fd, 0, shard->data_offset, false, err);
+    for (uint64_t at = 0; at < shard->data_offset && status == ONEFOLD_OK; at += HASHED_BYTES) {
+        const uint64_t length = of_num_min(HASHED_BYTES, shard->data_offset - at);
+
+        status = of_file_read_at(fd, buffer, length, at, err);
+        if (status == ONEFOLD_OK) {
+            of_hash_update(hash, buffer, (size_t)length);
+        }
+    }
     if (status == ONEFOLD_OK) {
-        for (uint64_t at = 0; at < shard->data_offset; at += STEP_BYTES) {
-            uint64_t length = of_num_min(STEP_BYTES, shard->data_offset - at);
-
-            of_hash_update(hash, walker.window.data + at, (size_t)length);
-            drop_behind(&walker, at + length);
-        }
         of_hash_finish(hash, shard->header_sha256.bytes);
-        if (of_window_is_lost(&walker.window)) {
-            status = changed(err);
-        }
-        of_window_close(&walker.window);
     }
+    of_mem_free(buffer);
     of_hash_destroy(hash);
     return status;
 }
@@ -93,7 +96,8 @@ onefold_status of_shard_measure(int folder_fd, const char *name, uint32_t file_f
     int fd = -1;
     onefold_status status;
 
-    OF_TRY(of_file_open_read(folder_fd, name, file_flags, &fd, &shard.identity, err));
+    OF_TRY(of_file_open_read(folder_fd, name, file_flags | OF_FILE_NO_AHEAD, &fd, &shard.identity,
+                             err));
     status = header_length(fd, shard.identity.size_bytes, &shard.data_offset, err);
     if (status == ONEFOLD_OK) {
         status = hash_header(fd, &shard, err);
@@ -120,7 +124,7 @@ onefold_status of_shard_parse(int folder_fd, const struct of_shard *shard, const
     int fd = -1;
     onefold_status status;
 
-    OF_TRY(of_file_open_read(folder_fd, shard->name, 0, &fd, &identity, err));
+    OF_TRY(of_file_open_read(folder_fd, shard->name, OF_FILE_NO_AHEAD, &fd, &identity, err));
     if (!of_identity_equal(&identity, &shard->identity)) {
         of_file_close(&fd);
         return changed(err);

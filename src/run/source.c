@@ -155,7 +155,8 @@ static onefold_status look_into_cache(const struct of_source *source,
         entry->cache_fd = entry->fd;
         return ONEFOLD_OK;
     }
-    return of_checkpoint_open_shard(checkpoint, shard_index, 0, &entry->cache_fd, err);
+    return of_checkpoint_open_shard(checkpoint, shard_index, OF_FILE_NO_AHEAD, &entry->cache_fd,
+                                    err);
 }
 
 static onefold_status open_entry(struct of_source *source, uint32_t input, uint32_t shard_index,

@@ -142,6 +142,9 @@ onefold_status of_file_open_read(int folder, const char *name, uint32_t flags, i
                               shown(name).text,
                               (flags & OF_FILE_DIRECT) != 0 ? "direct reading" : "reading");
     }
+    if ((flags & OF_FILE_NO_AHEAD) != 0) {
+        (void)posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+    }
     *ret_fd = fd;
     if (ret_identity != NULL) {
         fill_identity(ret_identity, &seen);

@@ -28,7 +28,10 @@ enum of_file_kind { OF_FILE_REGULAR, OF_FILE_FOLDER, OF_FILE_OTHER };
 
 enum of_file_flags {
     OF_FILE_NO_LINKS = 1 << 0, /* refuse a symbolic link as last component */
-    OF_FILE_DIRECT = 1 << 1    /* O_DIRECT; fails with EINVAL where refused */
+    OF_FILE_DIRECT = 1 << 1,   /* O_DIRECT; fails with EINVAL where refused */
+    /* Open to read: the kernel is to load what is asked for and not what lies behind it. What is
+     * behind a header would look like a file that the page cache holds. */
+    OF_FILE_NO_AHEAD = 1 << 2
 };
 
 /* Working-directory descriptor for the calls below (AT_FDCWD). */
