@@ -153,10 +153,12 @@ static onefold_status look_into_cache(const struct of_source *source,
     }
     if (entry->align == 0) {
         entry->cache_fd = entry->fd;
-        return ONEFOLD_OK;
+    } else {
+        OF_TRY(of_checkpoint_open_shard(checkpoint, shard_index, OF_FILE_NO_AHEAD, &entry->cache_fd,
+                                        err));
     }
-    return of_checkpoint_open_shard(checkpoint, shard_index, OF_FILE_NO_AHEAD, &entry->cache_fd,
-                                    err);
+    of_cached_init(&entry->cached, entry->cache_fd, size_bytes);
+    return ONEFOLD_OK;
 }
 
 static onefold_status open_entry(struct of_source *source, uint32_t input, uint32_t shard_index,
@@ -209,12 +211,11 @@ void of_source_release(struct of_source *source, int32_t entry)
     source->entries[entry].pin_count--;
 }
 
-int of_source_ask_cache(const struct of_source *source, int32_t entry, uint64_t offset,
-                        uint64_t length)
+int of_source_ask_cache(struct of_source *source, int32_t entry, uint64_t offset, uint64_t length)
 {
-    const struct of_source_entry *asked = &source->entries[entry];
+    struct of_source_entry *asked = &source->entries[entry];
 
-    if (asked->cache_fd >= 0 && of_outfile_is_range_cached(asked->cache_fd, offset, length)) {
+    if (asked->cache_fd >= 0 && of_cached_has(&asked->cached, offset, length)) {
         return asked->cache_fd;
     }
     return -1;

@@ -7,16 +7,18 @@
 #include "base/attr.h"
 #include "base/err.h"
 #include "plan/plan.h"
+#include "run/cached.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct of_source_entry {
-    int fd;             /* -1 = free */
-    int cache_fd;       /* buffered, where the page cache holds some of the file; else -1 */
-    uint32_t file;      /* number over all inputs */
-    uint32_t pin_count; /* requests in flight */
-    uint32_t align;     /* direct I/O alignment, 0 = buffered */
+    int fd;                  /* -1 = free */
+    int cache_fd;            /* buffered, where the page cache holds some of the file; else -1 */
+    struct of_cached cached; /* of cache_fd */
+    uint32_t file;           /* number over all inputs */
+    uint32_t pin_count;      /* requests in flight */
+    uint32_t align;          /* direct I/O alignment, 0 = buffered */
     uint64_t last_use;
 };
 
@@ -48,9 +50,9 @@ OF_NODISCARD onefold_status of_source_acquire(struct of_source *source, uint32_t
                                               uint32_t shard_index, int32_t *ret_entry,
                                               onefold_error *err);
 void of_source_release(struct of_source *source, int32_t entry);
-/* A descriptor to take that range of a pinned entry from the page cache, which holds all of it at
- * the moment; -1 when it does not, or was not to be asked. */
-OF_NODISCARD int of_source_ask_cache(const struct of_source *source, int32_t entry, uint64_t offset,
+/* A descriptor to take that range of a pinned entry from the page cache, which was found to hold
+ * all of it; -1 when it does not, or was not to be asked. */
+OF_NODISCARD int of_source_ask_cache(struct of_source *source, int32_t entry, uint64_t offset,
                                      uint64_t length);
 /* All inputs are still what they were (id input-changed). */
 OF_NODISCARD onefold_status of_source_check_unchanged(const struct of_source *source,

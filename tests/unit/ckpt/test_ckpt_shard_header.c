@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Looking at a header leaves nothing of the data behind it in the page cache. */
+#include "ckpt/shard_header.h"
+
+#include "support/mkckpt.h"
+#include "support/tmpdir.h"
+#include "sys/file.h"
+#include "sys/outfile.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { METADATA_BYTES = 2 << 20 };
+#define ELEMS        ((uint64_t)16 << 20)
+#define BEHIND_BYTES ((uint64_t)1 << 20)
+
+/* One tensor behind a long header. */
+static void make_file(const char *path)
+{
+    const struct mk_tensor tensor = {
+        .name = "w", .dtype = ONEFOLD_DTYPE_U8, .rank = 1, .shape = {ELEMS}};
+    char *metadata = malloc(METADATA_BYTES + 16);
+
+    assert_non_null(metadata);
+    (void)strcpy(metadata, "{\"k\":\"");
+    memset(metadata + 6, 'x', METADATA_BYTES);
+    (void)strcpy(metadata + 6 + METADATA_BYTES, "\"}");
+    mk_file(path, &tensor, 1, metadata);
+    free(metadata);
+}
+
+static void data_is_not_loaded(void **state)
+{
+    const struct tmpdir dir = tmpdir_make();
+    const struct tmpdir_name path = tmpdir_join(dir.path, "m.safetensors");
+    struct of_shard shard = {0};
+    onefold_error err;
+    int fd;
+
+    (void)state;
+    make_file(path.text);
+    fd = open(path.text, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(fdatasync(fd), 0);
+    assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+    if (of_outfile_is_range_cached(fd, METADATA_BYTES, BEHIND_BYTES)) {
+        print_message("SKIP: pages of this file system do not leave the page cache\n");
+        skip();
+    }
+    assert_int_equal(of_shard_measure(of_file_here, path.text, 0, &shard, &err), ONEFOLD_OK);
+    assert_in_range(shard.data_offset, METADATA_BYTES, METADATA_BYTES + 4096);
+    /* The page with the end of the header has some of the data. */
+    for (uint64_t at = shard.data_offset + 4096; at < shard.data_offset + BEHIND_BYTES;
+         at += 4096) {
+        assert_false(of_outfile_is_range_cached(fd, at, 1));
+    }
+    (void)close(fd);
+    tmpdir_remove(&dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(data_is_not_loaded),
+    };
+
+    return cmocka_run_group_tests_name("ckpt_shard_header", tests, NULL, NULL);
+}
