@@ -20,6 +20,13 @@ enum { OF_BLOCK_ELEMS = 4096 };
 enum { OF_GRAIN_ELEMS = 65536 };
 _Static_assert(OF_GRAIN_ELEMS % OF_BLOCK_ELEMS == 0, "a grain is whole blocks");
 
+/* --- Workers --- */
+
+/* What a worker copies from the page cache at a time, of all inputs together. It stays in the
+ * second cache, which has one or two MiB; of base and three inputs it is 128 KiB each, and smaller
+ * copies cost more calls. */
+#define OF_FETCH_BYTES (512 * OF_KIB)
+
 /* --- safetensors --- */
 
 /* The format's own limit, decimal, also when writing. */

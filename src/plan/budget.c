@@ -16,9 +16,9 @@
 #include <string.h>
 
 /* Three f32 blocks of a worker (run/job.h). */
-enum { SCRATCH_BYTES = 3 * OF_BLOCK_ELEMS * 4 };
+#define SCRATCH_BYTES (3 * OF_BLOCK_ELEMS * sizeof(float) + OF_FETCH_BYTES)
 /* Pool pages are huge ones. */
-#define POOL_ALIGN (2 * OF_MIB)
+#define POOL_ALIGN    (2 * OF_MIB)
 /* Threads of an I/O backend that has them (sys/io.h). */
 enum { IO_THREADS_MAX = 16 };
 /* Control state of one read area, and of one slot besides areas, leaves and counts. */

@@ -19,7 +19,7 @@ struct of_element {
 /* False when the step is folded input by input: another class, or the base alone in another type.
  */
 bool of_element_begin(const struct of_view *view, struct of_element *element);
-/* Elements [at, at + count) of the visit, count <= OF_BLOCK_ELEMS. */
+/* Elements [at, at + count) of the view, count <= OF_BLOCK_ELEMS. */
 void of_element_block(const struct of_view *view, struct of_element *element, uint64_t at,
                       size_t count);
 

@@ -107,7 +107,6 @@ void of_feed_next_round(struct of_slot *slot, const struct of_plan *plan)
 static void leave_to_worker(struct of_area *area, int cache_fd)
 {
     area->cache_fd = cache_fd;
-    area->cache_bytes = 0;
     area->skip_bytes = 0;
     area->data = area->buffer;
 }
@@ -231,7 +230,8 @@ static onefold_status release_area(struct of_slot *slot, struct of_area *area,
         of_source_release(source, area->source_entry);
         area->source_entry = -1;
         area->cache_fd = -1;
-        source->cache_bytes += area->cache_bytes;
+        area->data_at = 0;
+        source->cache_bytes += area->byte_count;
         return ONEFOLD_OK;
     }
     if (!was_read || of_io_release(io, &area->req)) {

@@ -4,42 +4,78 @@
 
 #include "base/check.h"
 #include "base/dtype.h"
+#include "base/limits.h"
 #include "base/num.h"
 #include "sys/file.h"
 
-/* Small tensors are taken many at once, a grain of a large one alone. */
-enum { FETCH_BYTES_MIN = 131072 };
+/* Kernels go on in steps of so many elements, and so many of the smallest types fill whole bytes.
+ */
+enum { STEP_ELEMS = 8 };
 
-static onefold_status copy(struct of_area *area, uint64_t upto, onefold_error *err)
+/* The areas of the round, then the base's. */
+static struct of_area *area_at(struct of_slot *slot, uint32_t i)
 {
-    const uint64_t first = area->cache_bytes;
-    const uint64_t end = of_num_min(of_num_max(upto, first + FETCH_BYTES_MIN), area->byte_count);
-
-    OF_TRY(of_file_read_at(area->cache_fd, area->buffer + first, end - first,
-                           area->req.offset + first, err));
-    area->cache_bytes = end;
-    return ONEFOLD_OK;
+    return i < slot->round_count ? &slot->areas[i] : of_slot_base_area(slot);
 }
 
-static bool fetch_area(const struct of_view *view, struct of_area *area, uint64_t end)
+/* Of each area. */
+static uint64_t part_bytes(const struct of_slot *slot)
+{
+    return OF_FETCH_BYTES / (slot->round_count + 1);
+}
+_Static_assert(OF_FETCH_BYTES / (OF_INPUTS_MAX + 1) >= STEP_ELEMS * sizeof(double),
+               "there is a step for every input");
+
+void of_fetch_begin(struct of_slot *slot, struct of_job_scratch *scratch)
+{
+    for (uint32_t i = 0; i <= slot->round_count; i++) {
+        struct of_area *area = area_at(slot, i);
+
+        if (area->data != NULL && area->cache_fd >= 0) {
+            area->data = scratch->fetched + i * part_bytes(slot);
+            area->data_at = 0;
+            area->data_bytes = 0;
+        }
+    }
+}
+
+uint64_t of_fetch_elems(const struct of_view *view)
+{
+    const uint64_t part = part_bytes(view->slot);
+    uint64_t elems = OF_GRAIN_ELEMS;
+
+    for (uint32_t i = 0; i <= view->slot->round_count; i++) {
+        const struct of_area *area = area_at(view->slot, i);
+        uint64_t at;
+        uint64_t byte_count;
+
+        if (area->cache_fd >= 0 && of_view_find(view, area, &at, &byte_count)) {
+            /* 0 bytes: of a type with elements of less than one. */
+            elems =
+                of_num_min(elems, part / of_num_max(of_dtype_size(of_view_dtype(view, area)), 1));
+        }
+    }
+    return elems >= OF_BLOCK_ELEMS ? of_num_align_down(elems, OF_BLOCK_ELEMS)
+                                   : of_num_align_down(elems, STEP_ELEMS);
+}
+
+static bool fetch_area(const struct of_view *view, struct of_area *area, uint8_t *to)
 {
     const struct of_plan *plan = view->job->plan;
     struct of_slot *slot = view->slot;
-    const uint8_t *data;
     struct of_range range;
-    uint64_t upto = 0;
+    uint64_t at;
+    uint64_t byte_count;
 
-    if (area->cache_fd < 0 || area->cache_bytes == area->byte_count) {
+    if (area->cache_fd < 0 || !of_view_find(view, area, &at, &byte_count) ||
+        (at >= area->data_at && at + byte_count <= area->data_at + area->data_bytes)) {
         return true;
     }
-    data = of_view_data(view, area);
-    if (data == NULL) {
-        return true;
-    }
-    of_assert(of_dtype_bytes(of_view_dtype(view, area), end, &upto));
-    upto += (uint64_t)(data - area->buffer);
-    of_assert(upto <= area->byte_count);
-    if (upto <= area->cache_bytes || copy(area, upto, &slot->error) == ONEFOLD_OK) {
+    area->data_at = at;
+    area->data_bytes = of_num_min(part_bytes(slot), area->byte_count - at);
+    of_assert(byte_count <= area->data_bytes);
+    if (of_file_read_at(area->cache_fd, to, area->data_bytes, area->req.offset + at,
+                        &slot->error) == ONEFOLD_OK) {
         return true;
     }
     of_plan_visit_range(plan, &slot->visit, area->input, &range);
@@ -49,14 +85,14 @@ static bool fetch_area(const struct of_view *view, struct of_area *area, uint64_
     return false;
 }
 
-bool of_fetch(const struct of_view *view, uint64_t end)
+bool of_fetch(const struct of_view *view)
 {
     struct of_slot *slot = view->slot;
 
-    for (uint32_t i = 0; i < slot->round_count; i++) {
-        if (!fetch_area(view, &slot->areas[i], end)) {
+    for (uint32_t i = 0; i <= slot->round_count; i++) {
+        if (!fetch_area(view, area_at(slot, i), view->scratch->fetched + i * part_bytes(slot))) {
             return false;
         }
     }
-    return fetch_area(view, of_view_base_area(view), end);
+    return true;
 }

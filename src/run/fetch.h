@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bytes that the page cache holds. The worker that needs them copies them into the area, a little
- * ahead of where it reads, so that they are still in its own cache when it folds them: nothing is
- * mapped, no page table is filled and emptied, and a file that shrinks is a short read. Worker
- * side.
+ * Bytes that the page cache holds. The worker that needs them copies them, a part at a time, to a
+ * place of its own that stays in its cache: the slot's areas, a dozen MiB of them in turn, would
+ * be written to memory and read again. Nothing is mapped, no page table is filled and emptied, and
+ * a file that shrinks is a short read. Worker side.
  */
 #ifndef OF_RUN_FETCH_H
 #define OF_RUN_FETCH_H
@@ -13,9 +13,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Elements [0, end) of the view are in every area of the round that has them when this returns
- * true. `end` is a multiple of OF_GRAIN_ELEMS or the view's elem_count. False: the slot has an
- * error now (ids: input-changed, input-io). */
-bool of_fetch(const struct of_view *view, uint64_t end);
+/* Begins a round of a slot: nothing is fetched yet. */
+void of_fetch_begin(struct of_slot *slot, struct of_job_scratch *scratch);
+/* Elements of the view's step that can be fetched together, of all areas of the round: a multiple
+ * of eight, OF_GRAIN_ELEMS at most. */
+uint64_t of_fetch_elems(const struct of_view *view);
+/* When this returns true, all elements of the view, of_fetch_elems at most, are at hand in every
+ * area of the round that has them, until the next call. False: the slot has an error now (ids:
+ * input-changed, input-io). */
+bool of_fetch(const struct of_view *view);
 
 #endif

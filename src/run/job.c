@@ -307,16 +307,6 @@ static void count_copied(const struct of_view *view, uint64_t at, size_t count)
     view->count->inf_out += inf;
 }
 
-/* Bytes of this step in the visit. Types below 8 bits fill whole bytes: checked when they were
- * read. */
-static uint64_t step_bytes(const struct of_view *view)
-{
-    uint64_t byte_count = 0;
-
-    of_assert(of_dtype_bytes((onefold_dtype)view->tensor->dtype, view->elem_count, &byte_count));
-    return byte_count;
-}
-
 static void copy_from(const struct of_view *view, const uint8_t *data, uint64_t byte_count)
 {
     memcpy(view->out, data, byte_count);
@@ -327,7 +317,7 @@ static void copy_from(const struct of_view *view, const uint8_t *data, uint64_t 
     }
 }
 
-/* The source's bytes, when they are in this round. */
+/* The source's bytes, when it is one of this round. */
 static const uint8_t *source_data(const struct of_view *view)
 {
     const struct of_slot *slot = view->slot;
@@ -347,25 +337,24 @@ static void compare_area(const struct of_view *view, const struct of_area *area,
                          uint64_t byte_count)
 {
     const uint8_t *data = of_view_data(view, area);
+    struct of_step_count *count = view->count;
 
-    if (data != NULL && !view->count->differs && memcmp(data, view->out, byte_count) != 0) {
-        view->count->differs = true;
-        view->count->differs_input = area->input;
+    if (data != NULL && (!count->differs || area->input < count->differs_input) &&
+        memcmp(data, view->out, byte_count) != 0) {
+        count->differs = true;
+        count->differs_input = area->input;
     }
 }
 
-static void copy_step(const struct of_view *view)
+static void copy_part(const struct of_view *view)
 {
     struct of_slot *slot = view->slot;
-    const uint64_t byte_count = step_bytes(view);
+    const uint64_t byte_count = of_view_out_bytes(view);
     const uint8_t *data = source_data(view);
 
     /* The plan takes the base or the first input that has the tensor, which stand in the first
      * round; the bytes of the output are there before anything is compared with them. */
     of_assert(data != NULL || !slot->is_first_round);
-    if (!of_fetch(view, view->elem_count)) {
-        return;
-    }
     if (data != NULL) {
         copy_from(view, data, byte_count);
     }
@@ -378,50 +367,57 @@ static void copy_step(const struct of_view *view)
 
 /* ---- A round of a visit ---- */
 
-static void hash_grains(const struct of_view *view, struct of_digest *leaves)
+static void merge_part(const struct of_view *view)
 {
-    const uint64_t first_grain = view->first_elem / OF_GRAIN_ELEMS;
-    const uint64_t count = of_num_div_ceil(view->elem_count, OF_GRAIN_ELEMS);
-    const uint8_t *at = view->out;
-
-    for (uint64_t i = 0; i < count; i++) {
-        const uint64_t byte_count = of_digest_grain_bytes(view->tensor, first_grain + i);
-
-        leaves[i] = view->job->kern->hash(at, byte_count);
-        at += byte_count;
-    }
-}
-
-/* Grain by grain, so that a finished grain is hashed while it is in the cache. */
-static void merge_step(const struct of_view *view, struct of_digest *leaves)
-{
-    const uint32_t size = of_dtype_size((onefold_dtype)view->tensor->dtype);
     struct fused fused;
     struct of_element element;
     const bool is_element = of_element_begin(view, &element);
     const bool is_fused = !is_element && fuse(view, &fused);
 
-    for (uint64_t grain = 0; grain < view->elem_count; grain += OF_GRAIN_ELEMS) {
-        const uint64_t end = of_num_min(grain + OF_GRAIN_ELEMS, view->elem_count);
+    for (uint64_t at = 0; at < view->elem_count; at += OF_BLOCK_ELEMS) {
+        const size_t count = of_num_min(OF_BLOCK_ELEMS, view->elem_count - at);
 
-        if (!of_fetch(view, end)) {
+        if (is_element) {
+            of_element_block(view, &element, at, count);
+        } else if (is_fused) {
+            fused_block(view, &fused, at, count);
+        } else {
+            merge_block(view, at, count);
+        }
+    }
+}
+
+/* Part by part, as the inputs are fetched; at the end it is hashed, while it is in the cache. */
+static void work_grain(const struct of_view *grain, uint64_t part_elems, struct of_digest *leaf)
+{
+    for (uint64_t at = 0; at < grain->elem_count; at += part_elems) {
+        const struct of_view part =
+            of_view_part(grain, at, of_num_min(part_elems, grain->elem_count - at));
+
+        if (!of_fetch(&part)) {
             return;
         }
-        for (uint64_t at = grain; at < end; at += OF_BLOCK_ELEMS) {
-            const size_t count = of_num_min(OF_BLOCK_ELEMS, end - at);
+        if (part.step->kind == OF_STEP_MERGE) {
+            merge_part(&part);
+        } else {
+            copy_part(&part);
+        }
+    }
+    if (grain->slot->is_last_round) {
+        *leaf = grain->job->kern->hash(grain->out, of_view_out_bytes(grain));
+    }
+}
 
-            if (is_element) {
-                of_element_block(view, &element, at, count);
-            } else if (is_fused) {
-                fused_block(view, &fused, at, count);
-            } else {
-                merge_block(view, at, count);
-            }
-        }
-        if (view->slot->is_last_round) {
-            leaves[grain / OF_GRAIN_ELEMS] =
-                view->job->kern->hash(view->out + grain * size, (end - grain) * size);
-        }
+static void work_step(const struct of_view *step, struct of_digest *leaves)
+{
+    const uint64_t part_elems = of_fetch_elems(step);
+
+    for (uint64_t at = 0; at < step->elem_count && step->slot->error.status == ONEFOLD_OK;
+         at += OF_GRAIN_ELEMS) {
+        const struct of_view grain =
+            of_view_part(step, at, of_num_min(OF_GRAIN_ELEMS, step->elem_count - at));
+
+        work_grain(&grain, part_elems, &leaves[at / OF_GRAIN_ELEMS]);
     }
 }
 
@@ -438,6 +434,7 @@ void of_job_work(void *context, void *item, void *scratch)
         of_survey_work(job, slot, scratch);
         return;
     }
+    of_fetch_begin(slot, scratch);
     for (uint32_t i = 0; i < visit->step_count && slot->error.status == ONEFOLD_OK; i++) {
         struct of_view view = {.job = job, .slot = slot, .scratch = scratch};
 
@@ -450,20 +447,10 @@ void of_job_work(void *context, void *item, void *scratch)
         view.elem_count = visit->step_count == 1 ? visit->elem_count : view.tensor->elem_count;
         view.out = slot->out + out_at;
         view.plane = slot->plane == NULL ? NULL : slot->plane + plane_at;
-        if (view.elem_count == 0) {
-            continue;
-        }
-        if (view.step->kind == OF_STEP_MERGE) {
-            merge_step(&view, leaves);
-        } else {
-            copy_step(&view);
-            if (slot->is_last_round) {
-                hash_grains(&view, leaves);
-            }
-        }
+        work_step(&view, leaves);
         leaves += of_num_div_ceil(view.elem_count, OF_GRAIN_ELEMS);
         plane_at += view.elem_count;
-        out_at += step_bytes(&view);
+        out_at += of_view_out_bytes(&view);
     }
 }
 

@@ -26,11 +26,13 @@ struct of_job_context {
     const bool *selected;      /* [input]: those an element-wise rule goes on with; NULL = all */
 };
 
-/* One worker's blocks; chunks may follow (run/view.h). The plan's scratch_bytes hold all of it. */
+/* One worker's blocks and what it fetched (run/fetch.h); chunks may follow (run/view.h). The plan's
+ * scratch_bytes hold all of it. */
 struct of_job_scratch {
     float acc[OF_BLOCK_ELEMS];
     float base[OF_BLOCK_ELEMS];
     float x[OF_BLOCK_ELEMS];
+    uint8_t fetched[OF_FETCH_BYTES];
 };
 
 struct of_view;

@@ -35,16 +35,18 @@ enum of_slot_state {
 /* Where the bytes of one input lie while a round lasts. */
 struct of_area {
     struct of_io_req req;
-    uint8_t *buffer;      /* in the pool */
-    const uint8_t *data;  /* first byte wanted, once read; NULL: nothing in this area */
+    uint8_t *buffer; /* in the pool */
+    const uint8_t
+        *data; /* what is wanted, from data_at on, once read; NULL: nothing in this area */
     uint64_t skip_bytes;  /* widening in front of the wanted bytes */
     uint64_t byte_count;  /* wanted */
     uint32_t input;       /* index in plan->inputs */
     int32_t source_entry; /* pinned descriptor, -1 = none */
-    int cache_fd; /* >= 0: the page cache holds the bytes, the worker takes them from there */
-    uint64_t cache_bytes; /* worker: taken so far */
-    bool wanted;          /* to be read in this round */
-    bool issued;          /* request is with the io layer, or was */
+    int cache_fd;     /* >= 0: the page cache holds the bytes, the worker takes them from there */
+    uint64_t data_at; /* first byte at `data`; 0, but where a worker has a part only */
+    uint64_t data_bytes; /* worker: how many are there */
+    bool wanted;         /* to be read in this round */
+    bool issued;         /* request is with the io layer, or was */
 };
 
 /* What a worker counted for one step of the visit. */

@@ -28,7 +28,7 @@ enum { LANES = 8 };
 
 /* One step of the visit under work. */
 struct work {
-    const struct of_view *view;
+    const struct of_view *view; /* the part */
     const struct of_survey_shape *shape;
     struct of_chunks chunks;
     uint64_t *counts; /* of the step; NULL without element-wise statistics */
@@ -141,7 +141,7 @@ static uint32_t leave_out(const struct work *work, uint64_t at, size_t length)
     return left_out;
 }
 
-/* The squares of a grain tell whether all its values are finite: f32 squared cannot overflow in
+/* The squares of a part tell whether all its values are finite: f32 squared cannot overflow in
  * double. */
 static bool has_finite_norms(const struct work *work)
 {
@@ -159,13 +159,14 @@ static bool has_finite_norms(const struct work *work)
     return finite;
 }
 
-/* Finds the first value of a grain that is not finite and makes it the error of the slot. */
-static void blame_grain(const struct work *work, uint64_t at, uint64_t end)
+/* Finds the first value of a part that is not finite and makes it the error of the slot. */
+static void blame_part(const struct work *work)
 {
     const struct of_view *view = work->view;
 
-    for (; at < end && view->slot->error.status == ONEFOLD_OK; at += OF_BLOCK_CHUNK) {
-        const size_t length = of_num_min(OF_BLOCK_CHUNK, end - at);
+    for (uint64_t at = 0; at < view->elem_count && view->slot->error.status == ONEFOLD_OK;
+         at += OF_BLOCK_CHUNK) {
+        const size_t length = of_num_min(OF_BLOCK_CHUNK, view->elem_count - at);
 
         if (view->step->delta) {
             of_view_unpack_base(view, at, length);
@@ -203,18 +204,37 @@ static void survey_block(const struct work *work, uint64_t at, size_t count)
     }
 }
 
-static void survey_grain(const struct work *work, uint64_t at, uint64_t end, double *sums)
+/* False: an error. */
+static bool survey_part(struct work *work, const struct of_view *part)
+{
+    work->view = part;
+    if (!of_fetch(part)) {
+        return false;
+    }
+    for (uint64_t at = 0; at < part->elem_count; at += OF_BLOCK_ELEMS) {
+        survey_block(work, at, of_num_min(OF_BLOCK_ELEMS, part->elem_count - at));
+    }
+    if (OF_UNLIKELY(work->counts == NULL && !has_finite_norms(work))) {
+        blame_part(work);
+        return false;
+    }
+    return true;
+}
+
+static void survey_grain(struct work *work, const struct of_view *grain, uint64_t part_elems,
+                         double *sums)
 {
     double(*lanes)[LANES] = work->chunks.lanes;
     const uint32_t sum_count = work->shape->sum_count;
 
     memset(lanes, 0, sum_count * sizeof(*lanes));
-    for (uint64_t block = at; block < end; block += OF_BLOCK_ELEMS) {
-        survey_block(work, block, of_num_min(OF_BLOCK_ELEMS, end - block));
-    }
-    if (OF_UNLIKELY(work->counts == NULL && !has_finite_norms(work))) {
-        blame_grain(work, at, end);
-        return;
+    for (uint64_t at = 0; at < grain->elem_count; at += part_elems) {
+        const struct of_view part =
+            of_view_part(grain, at, of_num_min(part_elems, grain->elem_count - at));
+
+        if (!survey_part(work, &part)) {
+            return;
+        }
     }
     for (uint32_t i = 0; i < sum_count; i++) {
         double sum = 0.0;
@@ -227,20 +247,19 @@ static void survey_grain(const struct work *work, uint64_t at, uint64_t end, dou
     }
 }
 
-static void survey_step(struct work *work, double *sums)
+static void survey_step(struct work *work, const struct of_view *step, double *sums)
 {
-    const struct of_view *view = work->view;
+    const uint64_t part_elems = of_fetch_elems(step);
 
-    of_chunks_begin(view, NULL, &work->chunks);
+    of_chunks_begin(step, NULL, &work->chunks);
     of_assert(work->shape->need == OF_GRAM_NORMS ||
-              work->chunks.count == view->job->plan->input_count);
-    for (uint64_t at = 0; at < view->elem_count; at += OF_GRAIN_ELEMS) {
-        const uint64_t end = of_num_min(at + OF_GRAIN_ELEMS, view->elem_count);
+              work->chunks.count == step->job->plan->input_count);
+    for (uint64_t at = 0; at < step->elem_count && step->slot->error.status == ONEFOLD_OK;
+         at += OF_GRAIN_ELEMS) {
+        const struct of_view grain =
+            of_view_part(step, at, of_num_min(OF_GRAIN_ELEMS, step->elem_count - at));
 
-        if (!of_fetch(view, end)) {
-            return;
-        }
-        survey_grain(work, at, end, sums);
+        survey_grain(work, &grain, part_elems, sums);
         sums += work->shape->sum_count;
     }
 }
@@ -263,12 +282,13 @@ void of_survey_work(const struct of_job_context *job, struct of_slot *slot, void
     const struct of_visit *visit = &slot->visit;
     double *sums = slot->sums;
 
+    of_fetch_begin(slot, scratch);
     if (slot->is_first_round) {
         clear(shape, slot);
     }
     for (uint32_t i = 0; i < visit->step_count && slot->error.status == ONEFOLD_OK; i++) {
         struct of_view view = {.job = job, .slot = slot, .scratch = scratch};
-        struct work work = {.view = &view, .shape = shape};
+        struct work work = {.shape = shape};
 
         view.step_index = visit->first_step + i;
         view.step = &plan->steps[view.step_index];
@@ -280,7 +300,7 @@ void of_survey_work(const struct of_job_context *job, struct of_slot *slot, void
             work.counts = slot->survey_counts + (size_t)i * shape->count_count;
         }
         if (of_plan_is_surveyed(plan, view.step_index)) {
-            survey_step(&work, sums);
+            survey_step(&work, &view, sums);
         }
         sums += of_num_div_ceil(view.elem_count, OF_GRAIN_ELEMS) * shape->sum_count;
     }

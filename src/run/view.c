@@ -12,20 +12,62 @@
 /* Of the f32 arrays that kernels work on. */
 enum { CHUNK_ALIGN = 64 };
 
-const uint8_t *of_view_data(const struct of_view *view, const struct of_area *area)
+static uint64_t bytes_of(onefold_dtype dtype, uint64_t elem_count)
+{
+    uint64_t byte_count = 0;
+
+    /* Types below 8 bits fill whole bytes: checked when they were read. */
+    of_assert(of_dtype_bytes(dtype, elem_count, &byte_count));
+    return byte_count;
+}
+
+struct of_view of_view_part(const struct of_view *view, uint64_t at, uint64_t count)
+{
+    struct of_view part = *view;
+
+    part.first_elem += at;
+    part.skip_elems += at;
+    part.elem_count = count;
+    part.out =
+        view->out == NULL ? NULL : view->out + bytes_of((onefold_dtype)view->tensor->dtype, at);
+    part.plane = view->plane == NULL ? NULL : view->plane + at;
+    return part;
+}
+
+uint64_t of_view_out_bytes(const struct of_view *view)
+{
+    return bytes_of((onefold_dtype)view->tensor->dtype, view->elem_count);
+}
+
+bool of_view_find(const struct of_view *view, const struct of_area *area, uint64_t *ret_at,
+                  uint64_t *ret_bytes)
 {
     const uint32_t first_step = view->slot->visit.first_step;
     const struct of_layout *layout;
 
     /* An empty area may name an input that is not there (the base of a plan without one). */
     if (area->data == NULL) {
-        return NULL;
+        return false;
     }
     layout = view->job->plan->inputs[area->input].layout;
     if (layout->shards[view->step_index] == OF_PLACE_ABSENT) {
+        return false;
+    }
+    *ret_at = layout->offsets[view->step_index] - layout->offsets[first_step] +
+              bytes_of(of_view_dtype(view, area), view->skip_elems);
+    *ret_bytes = bytes_of(of_view_dtype(view, area), view->elem_count);
+    return true;
+}
+
+const uint8_t *of_view_data(const struct of_view *view, const struct of_area *area)
+{
+    uint64_t at;
+    uint64_t byte_count;
+
+    if (!of_view_find(view, area, &at, &byte_count)) {
         return NULL;
     }
-    return area->data + (layout->offsets[view->step_index] - layout->offsets[first_step]);
+    return area->data + (at - area->data_at);
 }
 
 onefold_dtype of_view_dtype(const struct of_view *view, const struct of_area *area)

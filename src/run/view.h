@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One step of a visit as a worker's inner loops see it, and chunks of all its inputs. Worker side;
- * shared by job.c (the blend), element.c (its element-wise rules) and survey_work.c.
+ * A part of one step of a visit, a grain or less, as a worker's inner loops see it, and chunks of
+ * all its inputs. Worker side; shared by job.c (the blend), element.c (its element-wise rules) and
+ * survey_work.c.
  */
 #ifndef OF_RUN_VIEW_H
 #define OF_RUN_VIEW_H
 
 #include "run/job.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,20 +23,32 @@ struct of_view {
     const struct of_row *row; /* NULL for copies and in a survey */
     uint32_t step_index;
     uint64_t first_elem; /* in the tensor */
-    uint64_t elem_count; /* of this step in this visit */
+    uint64_t elem_count;
+    uint64_t skip_elems; /* of this step in this visit, in front of the view's */
     uint8_t *out;
     float *plane; /* NULL with one round */
 };
 
-/* Where this step's elements start in an area; NULL: the area holds nothing of the step. In a
- * bundle the steps of an input lie one behind the other, in a tile there is one step. */
+/* Elements [at, at + count) of a view, as a view. Where they are less than a byte each, `at` is a
+ * multiple of eight. */
+struct of_view of_view_part(const struct of_view *view, uint64_t at, uint64_t count);
+
+/* Bytes of the output. */
+uint64_t of_view_out_bytes(const struct of_view *view);
+
+/* Which of the bytes wanted of an area are the view's: *ret_bytes from *ret_at on. In a bundle the
+ * steps of an input lie one behind the other, in a tile there is one step. False: nothing of the
+ * step is there. */
+bool of_view_find(const struct of_view *view, const struct of_area *area, uint64_t *ret_at,
+                  uint64_t *ret_bytes);
+/* The view's elements, fetched before (run/fetch.h); NULL: nothing of the step is there. */
 const uint8_t *of_view_data(const struct of_view *view, const struct of_area *area);
 onefold_dtype of_view_dtype(const struct of_view *view, const struct of_area *area);
 static inline struct of_area *of_view_base_area(const struct of_view *view)
 {
     return of_slot_base_area(view->slot);
 }
-/* The base's elements [at, at + count) of this visit into scratch->base. */
+/* The base's elements [at, at + count) of the view into scratch->base. */
 void of_view_unpack_base(const struct of_view *view, uint64_t at, size_t count);
 
 /* ---- Values that are not finite ---- */
@@ -46,7 +60,7 @@ void of_view_settle_hint(const struct of_view *view, const char *hint);
 /* The error of one element of an input. */
 void of_view_blame(const struct of_view *view, uint32_t input, uint64_t elem);
 /* The input (areas of this round, then the base) with the first value that is not finite among
- * elements [at, at + count) of the visit, count <= OF_BLOCK_ELEMS; *ret_elem is its place. NULL
+ * elements [at, at + count) of the view, count <= OF_BLOCK_ELEMS; *ret_elem is its place. NULL
  * when all are finite. Slow, but it runs once. */
 const struct of_area *of_view_find_guilty(const struct of_view *view, uint64_t at, size_t count,
                                           uint64_t *ret_elem);
@@ -66,7 +80,7 @@ struct of_chunks {
 uint64_t of_chunks_scratch_bytes(const struct of_plan *plan);
 /* Takes all inputs of the round that have the step; with `selected` only those marked there. */
 void of_chunks_begin(const struct of_view *view, const bool *selected, struct of_chunks *chunks);
-/* Task vectors (plain frame: values) of elements [at + first, at + first + count) of the visit,
+/* Task vectors (plain frame: values) of elements [at + first, at + first + count) of the view,
  * count <= OF_BLOCK_CHUNK; scratch->base holds the base from `at` on. The rest of each chunk is
  * zero. */
 void of_chunks_load(const struct of_view *view, const struct of_chunks *chunks, uint64_t at,
