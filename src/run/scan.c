@@ -322,6 +322,7 @@ static onefold_status read_through(struct walk *walk, onefold_error *err)
         if (file->want_tree) {
             OF_TRY(walk_piece(walk, offset, data, length, err));
         }
+        OF_TRY(of_reader_release(&worker->reader, err));
         offset += length;
         atomic_fetch_add_explicit(&scan->read_bytes, length, memory_order_relaxed);
     }
