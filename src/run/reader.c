@@ -87,7 +87,7 @@ onefold_status of_reader_open(struct of_reader *reader, int fd, uint64_t size_by
     reader->submit_at = 0;
     reader->deliver_at = 0;
     reader->chunk_count = 0;
-    reader->is_held = false;
+    reader->held_count = 0;
     OF_TRY(open_direct(reader, err));
     if (reader->direct_fd < 0) {
         of_outfile_advise_sequential(fd);
@@ -110,18 +110,6 @@ static void reap(struct of_reader *reader)
     }
 }
 
-/* The caller is done with the chunk it got last. */
-static onefold_status release_held(struct of_reader *reader, onefold_error *err)
-{
-    const uint32_t at = (uint32_t)((reader->chunk_count - 1) % OF_READER_CHUNKS);
-
-    reader->is_held = false;
-    if (!of_io_release(&reader->io, &reader->reqs[at])) {
-        return of_err_set(err, "input-io", "a page of the file could not be loaded");
-    }
-    return ONEFOLD_OK;
-}
-
 onefold_status of_reader_next(struct of_reader *reader, const uint8_t **ret_data,
                               uint64_t *ret_length, onefold_error *err)
 {
@@ -129,12 +117,7 @@ onefold_status of_reader_next(struct of_reader *reader, const uint8_t **ret_data
     struct of_io_req *req = &reader->reqs[at];
     unsigned long long end;
 
-    if (reader->is_held) {
-        OF_TRY(release_held(reader, err));
-        if (reader->submit_at < reader->size_bytes) {
-            submit(reader);
-        }
-    }
+    of_assert(reader->held_count < OF_READER_CHUNKS);
     if (reader->deliver_at == reader->size_bytes) {
         *ret_data = NULL;
         *ret_length = 0;
@@ -144,7 +127,7 @@ onefold_status of_reader_next(struct of_reader *reader, const uint8_t **ret_data
         reap(reader);
     }
     reader->chunk_count++;
-    reader->is_held = true;
+    reader->held_count++;
     if (req->result_errno == ENODATA) {
         return of_err_set(err, "input-changed", "the file shrank while it was read");
     }
@@ -159,18 +142,29 @@ onefold_status of_reader_next(struct of_reader *reader, const uint8_t **ret_data
     return ONEFOLD_OK;
 }
 
+onefold_status of_reader_release(struct of_reader *reader, onefold_error *err)
+{
+    const uint64_t number = reader->chunk_count - reader->held_count;
+
+    of_assert(reader->held_count > 0);
+    reader->held_count--;
+    if (!of_io_release(&reader->io, &reader->reqs[number % OF_READER_CHUNKS])) {
+        return of_err_set(err, "input-io", "a page of the file could not be loaded");
+    }
+    if (reader->submit_at < reader->size_bytes) {
+        submit(reader);
+    }
+    return ONEFOLD_OK;
+}
+
 void of_reader_close(struct of_reader *reader)
 {
     const uint64_t submitted = of_num_div_ceil(reader->submit_at, OF_READER_CHUNK_BYTES);
-    uint64_t first = reader->chunk_count;
+    /* What came back and was never handed out, and the chunks that are held. */
+    const uint64_t first = reader->chunk_count - reader->held_count;
 
     while (reader->has_io && reader->io.in_flight > 0) {
         reap(reader);
-    }
-    /* What came back and was never handed out, and the chunk handed out last. */
-    if (reader->is_held) {
-        first--;
-        reader->is_held = false;
     }
     for (uint64_t i = first; i < submitted; i++) {
         if (!of_io_release(&reader->io, &reader->reqs[i % OF_READER_CHUNKS])) {
@@ -181,6 +175,7 @@ void of_reader_close(struct of_reader *reader)
     reader->fd = -1;
     reader->submit_at = 0;
     reader->chunk_count = 0;
+    reader->held_count = 0;
 }
 
 void of_reader_finish(struct of_reader *reader)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One worker reads one file. The bytes of a tensor come in pieces that end anywhere; a walk carries
- * what is unfinished, an element or a grain, from piece to piece. */
+ * what is unfinished, an element or a grain, from piece to piece. Once there are fewer files left
+ * than threads, those to spare compute SHA-256 for those that read. */
 #include "run/scan.h"
 
 #include "base/check.h"
@@ -9,6 +10,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "ckpt/digest.h"
+#include "run/partner.h"
 #include "run/reader.h"
 #include "sys/clock.h"
 #include "sys/crew.h"
@@ -21,6 +23,10 @@ enum { LEAVES_AHEAD = 256 };
 /* Between two looks of the waiting thread. */
 #define LOOK_NS UINT64_C(1000000)
 enum { ELEM_BYTES_MAX = 8 };
+/* Starting a thread takes as long as SHA-256 of some 64 KiB: for less than this it does not pay. */
+#define PARTNER_BYTES_MIN OF_READER_CHUNK_BYTES
+_Static_assert((int)OF_PARTNER_PIECES < (int)OF_READER_CHUNKS,
+               "others are read while the partner has its");
 
 /* What a worker keeps from file to file. */
 struct worker {
@@ -39,6 +45,8 @@ struct walk {
     struct of_scan *scan;
     struct of_scan_file *file;
     struct worker *worker;
+    struct of_partner partner; /* has the worker's sha256 while it runs */
+    bool partner_refused;
     uint32_t tensor;      /* table index of the current one */
     uint64_t done_bytes;  /* of it */
     uint64_t grain_index; /* in it */
@@ -55,8 +63,11 @@ struct walk {
 
 uint64_t of_scan_thread_bytes(void)
 {
-    return OF_READER_CHUNKS * OF_READER_CHUNK_BYTES + OF_STACK_BYTES +
-           OF_BLOCK_ELEMS * sizeof(float) + LEAVES_AHEAD * sizeof(struct of_digest) + 64 * OF_KIB;
+    /* Workers that found no more files still have their stacks when partners take their place. */
+    const uint64_t stack_bytes = 2 * OF_STACK_BYTES;
+
+    return OF_READER_CHUNKS * OF_READER_CHUNK_BYTES + stack_bytes + OF_BLOCK_ELEMS * sizeof(float) +
+           LEAVES_AHEAD * sizeof(struct of_digest) + 64 * OF_KIB;
 }
 
 static onefold_status init_worker(struct worker *worker, const struct of_scan *scan,
@@ -293,35 +304,100 @@ static onefold_status walk_piece(struct walk *walk, uint64_t offset, const uint8
     return ONEFOLD_OK;
 }
 
+/* ---- The partner ---- */
+
+/* spare_count is threads less files not read yet less partners at work: as long as there is one to
+ * spare, no more than thread_count are busy, whatever is begun next. */
+static bool take_spare_thread(struct of_scan *scan)
+{
+    int_fast64_t spare_count = atomic_load_explicit(&scan->spare_count, memory_order_relaxed);
+
+    while (spare_count > 0) {
+        if (atomic_compare_exchange_weak(&scan->spare_count, &spare_count, spare_count - 1)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* In the middle of a file too: most threads come free when others end. */
+static void call_partner(struct walk *walk, uint64_t left_bytes)
+{
+    onefold_error refusal;
+
+    if (!walk->file->want_sha256 || walk->partner_refused || left_bytes < PARTNER_BYTES_MIN ||
+        of_partner_is_running(&walk->partner) || !take_spare_thread(walk->scan)) {
+        return;
+    }
+    if (of_partner_start(&walk->partner, walk->worker->sha256, &refusal) == ONEFOLD_OK) {
+        walk->file->had_partner = true;
+    } else {
+        walk->partner_refused = true; /* it only takes longer */
+        atomic_fetch_add(&walk->scan->spare_count, 1);
+    }
+}
+
+static void dismiss_partner(struct walk *walk)
+{
+    if (of_partner_is_running(&walk->partner)) {
+        of_partner_stop(&walk->partner);
+        atomic_fetch_add(&walk->scan->spare_count, 1);
+    }
+}
+
 /* ---- Files ---- */
+
+static onefold_status take_chunk(struct walk *walk, uint64_t offset, const uint8_t *data,
+                                 uint64_t length, onefold_error *err)
+{
+    const struct of_scan_file *file = walk->file;
+
+    call_partner(walk, file->size_bytes - offset);
+    if (of_partner_is_running(&walk->partner)) {
+        of_partner_give(&walk->partner, data, length);
+    } else if (file->want_sha256) {
+        of_hash_update(walk->worker->sha256, data, length);
+    }
+    if (file->want_xxh128) {
+        of_hash_update(walk->worker->xxh128, data, length);
+    }
+    return file->want_tree ? walk_piece(walk, offset, data, length, err) : ONEFOLD_OK;
+}
+
+/* What the walk is done with, and the partner too if there is one, goes back to the reader. Waits
+ * for the partner only where more than `held_max` chunks would stay. */
+static onefold_status release_chunks(struct walk *walk, uint32_t held_max, onefold_error *err)
+{
+    struct of_reader *reader = &walk->worker->reader;
+
+    while (reader->held_count > 0) {
+        if (of_partner_is_running(&walk->partner) &&
+            !of_partner_take(&walk->partner, reader->held_count > held_max)) {
+            break;
+        }
+        OF_TRY(of_reader_release(reader, err));
+    }
+    return ONEFOLD_OK;
+}
 
 static onefold_status read_through(struct walk *walk, onefold_error *err)
 {
     struct of_scan *scan = walk->scan;
-    struct of_scan_file *file = walk->file;
-    struct worker *worker = walk->worker;
     uint64_t offset = 0;
 
     for (;;) {
         const uint8_t *data = NULL;
         uint64_t length = 0;
 
-        OF_TRY(of_reader_next(&worker->reader, &data, &length, err));
+        OF_TRY(of_reader_next(&walk->worker->reader, &data, &length, err));
         if (length == 0) {
-            return ONEFOLD_OK;
+            return release_chunks(walk, 0, err);
         }
         if (scan->cancel != NULL && *scan->cancel != 0) {
             return of_err_set(err, "cancelled", "stopped while the files were read");
         }
-        if (file->want_sha256) {
-            of_hash_update(worker->sha256, data, length);
-        }
-        if (file->want_xxh128) {
-            of_hash_update(worker->xxh128, data, length);
-        }
-        if (file->want_tree) {
-            OF_TRY(walk_piece(walk, offset, data, length, err));
-        }
+        OF_TRY(take_chunk(walk, offset, data, length, err));
+        OF_TRY(release_chunks(walk, OF_PARTNER_PIECES - 1, err));
         offset += length;
         atomic_fetch_add_explicit(&scan->read_bytes, length, memory_order_relaxed);
     }
@@ -338,6 +414,7 @@ static onefold_status scan_file(struct of_scan *scan, struct of_scan_file *file,
     OF_TRY(of_file_open_read(scan->folder_fd, file->name, scan->no_links ? OF_FILE_NO_LINKS : 0,
                              &fd, &identity, err));
     file->size_bytes = identity.size_bytes;
+    file->had_partner = false;
     of_hash_restart(worker->sha256);
     of_hash_restart(worker->xxh128);
     walk.tensor = file->first_tensor;
@@ -350,6 +427,7 @@ static onefold_status scan_file(struct of_scan *scan, struct of_scan_file *file,
     if (status == ONEFOLD_OK) {
         status = read_through(&walk, err);
     }
+    dismiss_partner(&walk); /* before the bytes it looks at go */
     of_reader_close(&worker->reader);
     of_file_close(&fd);
     if (status == ONEFOLD_OK && file->want_tree && !is_past_last(&walk)) {
@@ -376,6 +454,7 @@ static void work(void *context, void *item, void *scratch)
         return;
     }
     file->error.status = scan_file(scan, file, scratch, &file->error);
+    atomic_fetch_add(&scan->spare_count, 1);
 }
 
 static void wait_for_all(struct of_scan *scan, struct of_crew *crew)
@@ -425,6 +504,7 @@ onefold_status of_scan_run(struct of_scan *scan, onefold_error *err)
     uint32_t made = 0;
 
     atomic_store(&scan->read_bytes, 0);
+    atomic_store(&scan->spare_count, (int_fast64_t)scan->thread_count - scan->file_count);
     if (scan->file_count == 0) {
         return ONEFOLD_OK;
     }

@@ -2,7 +2,8 @@
 /*
  * Reads files of a checkpoint's folder, each once and whole, several side by side: whole-file sums,
  * leaves and tensor digests, values that are not finite. Leaves are compared with those of
- * onefold.leaves as they are made, so damage is known to a grain. Memory: one reader per thread.
+ * onefold.leaves as they are made, so damage is known to a grain. Threads that find no file left to
+ * read compute SHA-256 beside one that reads. Memory: one reader per thread.
  */
 #ifndef OF_RUN_SCAN_H
 #define OF_RUN_SCAN_H
@@ -41,6 +42,7 @@ struct of_scan_file {
     /* Set by the scan. */
     onefold_error error; /* status OK: everything below counts */
     uint64_t size_bytes;
+    bool had_partner; /* a second thread computed SHA-256, of the end of the file at least */
     struct of_file_hashes hashes;
     struct of_damage *damage; /* OF_DAMAGE_KEPT_MAX places when leaves are compared, else NULL */
     uint32_t damage_count;    /* kept ones */
@@ -73,9 +75,11 @@ struct of_scan {
     const volatile sig_atomic_t *cancel;
 
     atomic_uint_fast64_t read_bytes; /* so far */
+    /* Of the scan. */
+    atomic_int_fast64_t spare_count; /* threads that nothing is left for; below 0: files wait */
 };
 
-/* Memory that one thread of a scan takes. */
+/* Memory that one thread of a scan takes, reading or beside one that reads. */
 uint64_t of_scan_thread_bytes(void);
 /* Fails when the scan as a whole could not be made or was stopped; what is wrong with one file
  * stands in its error. Ids: memory, cancelled, io-backend, threads. */

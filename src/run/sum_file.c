@@ -71,6 +71,9 @@ static onefold_status sum_ahead(struct summing *summing, int fd, uint64_t size_b
             break;
         }
         status = add(summing, data, length, err);
+        if (status == ONEFOLD_OK) {
+            status = of_reader_release(&reader, err);
+        }
     }
     of_reader_finish(&reader);
     return status;
