@@ -16,7 +16,7 @@
 #include <string.h>
 
 /* Three f32 blocks of a worker (run/job.h). */
-#define SCRATCH_BYTES (3 * OF_BLOCK_ELEMS * sizeof(float) + OF_FETCH_BYTES)
+#define SCRATCH_BYTES (UINT64_C(3) * OF_BLOCK_ELEMS * sizeof(float) + OF_FETCH_BYTES)
 /* Pool pages are huge ones. */
 #define POOL_ALIGN    (2 * OF_MIB)
 /* Threads of an I/O backend that has them (sys/io.h). */
@@ -41,10 +41,13 @@ enum { RECIPE_FACTOR = 16 };
 #define READ_BYTES_MIN        (128 * OF_KIB)
 #define READ_BYTES_GATHER_MIN (64 * OF_KIB)
 /* Fewer slots than this leave disk or workers idle; more than the upper aim gains nothing. */
-enum { SLOTS_WANTED_MIN = 4, SLOTS_AIM_MIN = 8, SLOTS_POSSIBLE_MIN = 2 };
-/* Slots of more bytes than this together, for each worker, made cold merges slower, not faster
- * (docs/decisions/010-bytes-in-flight.md); and reads are not made smaller than this for it. */
+enum { SLOTS_WANTED_MIN = 4, SLOTS_AIM_MIN = 16, SLOTS_POSSIBLE_MIN = 2 };
+/* For each worker, two at least: reads of more bytes than that underway together made cold merges
+ * slower; slots of more bytes together, of which a part is read while others are worked on, hashed
+ * or written, gained nothing (docs/decisions/010-bytes-in-flight.md). Reads are not made smaller
+ * than this for it. */
 #define FLIGHT_BYTES_AIM   (10 * OF_MIB)
+#define SLOTS_BYTES_AIM    (24 * OF_MIB)
 #define READ_BYTES_AIM_MIN (512 * OF_KIB)
 
 /* ---- The bound, the workers ---- */
@@ -365,21 +368,21 @@ static uint64_t slots_wanted(const struct budget *budget, const struct shape *sh
     return cap_slots(budget, shape, slots_least(budget));
 }
 
-static uint64_t flight_bytes_aim(const struct budget *budget)
+static uint64_t slots_bytes_aim(const struct budget *budget)
 {
-    return FLIGHT_BYTES_AIM * of_num_max(budget->worker_count, 2);
+    return SLOTS_BYTES_AIM * of_num_max(budget->worker_count, 2);
 }
 
 static uint64_t slots_aim(const struct budget *budget, const struct shape *shape)
 {
     const uint64_t most = of_num_max(SLOTS_AIM_MIN, 2 * budget->worker_count + 4);
-    const uint64_t few = flight_bytes_aim(budget) / slot_bytes(shape, shape->area_count);
+    const uint64_t few = slots_bytes_aim(budget) / slot_bytes(shape, shape->area_count);
     const uint64_t slots = of_num_max(slots_least(budget), of_num_min(few, most));
 
     return cap_slots(budget, shape, of_num_min(slots, OF_SLOTS_MAX));
 }
 
-/* Bytes of one read, were memory no matter. */
+/* Bytes of one read, were memory no matter: small enough for twice the slots there have to be. */
 static uint64_t read_bytes_aim(const struct budget *budget)
 {
     const struct of_plan *plan = budget->build->plan;
@@ -387,7 +390,7 @@ static uint64_t read_bytes_aim(const struct budget *budget)
     uint64_t read_bytes = OF_READ_BYTES_AIM;
 
     while (read_bytes > READ_BYTES_AIM_MIN &&
-           slots_least(budget) * areas * read_bytes > flight_bytes_aim(budget)) {
+           2 * slots_least(budget) * areas * read_bytes > slots_bytes_aim(budget)) {
         read_bytes /= 2;
     }
     return read_bytes;
@@ -569,6 +572,7 @@ static void fill_how(struct budget *budget, const struct shape *shape)
     how->scratch_bytes = budget->scratch_bytes;
     how->statistics_bytes = statistics_bytes(build->plan);
     how->pool_bytes = pool_bytes(budget, slots, how->slot_bytes);
+    how->flight_bytes = FLIGHT_BYTES_AIM * of_num_max(budget->worker_count, 2);
     add_line(budget, "slots", slots, state_bytes(shape, shape->area_count),
              "requests, leaves and counts of a tile");
     if (how->survey_bytes > 0) {

@@ -227,6 +227,7 @@ struct of_how {
     uint64_t out_area_bytes;
     uint64_t slot_bytes; /* area_count * area_bytes + base_area_bytes + out_area_bytes */
     uint64_t pool_bytes;
+    uint64_t flight_bytes;  /* of reads, underway together */
     uint64_t survey_bytes;  /* per slot, not in the pool: of_survey_slot_bytes of any visit */
     uint64_t scratch_bytes; /* per worker: blocks (run/job.h) and of_chunk_scratch_bytes */
     /* What the run may take besides for statistics: a step and the total of the survey, the whole

@@ -126,6 +126,16 @@ static void submit_read(struct of_slot *slot, struct of_area *area,
     slot->pending_count++;
 }
 
+/* More bytes in flight make the disk slower (docs/decisions/010-bytes-in-flight.md); one read
+ * always may. */
+static bool is_room_to_read(const struct of_area *area, const struct of_source *source,
+                            const struct of_io *io)
+{
+    return io->in_flight < io->depth &&
+           (io->reading_bytes == 0 ||
+            io->reading_bytes + area->byte_count <= source->plan->how.flight_bytes);
+}
+
 /* One read. *ret_issued is false when there is no room for it now. */
 static onefold_status issue_area(struct of_slot *slot, struct of_area *area, uint64_t area_bytes,
                                  struct of_source *source, struct of_io *io, bool *ret_issued,
@@ -136,7 +146,7 @@ static onefold_status issue_area(struct of_slot *slot, struct of_area *area, uin
     int cache_fd;
 
     *ret_issued = false;
-    if (io->in_flight == io->depth) {
+    if (!is_room_to_read(area, source, io)) {
         return ONEFOLD_OK;
     }
     of_plan_visit_range(source->plan, &slot->visit, area->input, &range);

@@ -204,25 +204,18 @@ static bool move_free(struct of_run *run, struct of_slot *slot)
         return false;
     }
     of_feed_begin(slot, run->plan, visit_number, run->job.survey);
+    slot->feed_number = run->feed_count++;
     run->busy_count++;
     return true;
 }
 
 static bool move_reading(struct of_run *run, struct of_slot *slot)
 {
-    const uint32_t unissued = slot->unissued_count;
-    onefold_error error;
-
     if (is_given_up(run, slot)) {
         if (slot->pending_count > 0) {
             return false;
         }
         free_slot(run, slot);
-        return true;
-    }
-    of_err_clear(&error);
-    if (unissued > 0 && of_feed_issue(slot, &run->source, &run->io, &error) != ONEFOLD_OK) {
-        fail(run, slot->visit.number, &error);
         return true;
     }
     if (slot->pending_count == 0 && slot->unissued_count == 0) {
@@ -231,7 +224,47 @@ static bool move_reading(struct of_run *run, struct of_slot *slot)
         of_crew_give(&run->crew, slot);
         return true;
     }
-    return slot->unissued_count != unissued;
+    return false;
+}
+
+/* The slot with reads to issue that was fed first, or NULL. */
+static struct of_slot *find_unissued(struct of_run *run)
+{
+    struct of_slot *oldest = NULL;
+
+    for (uint32_t i = 0; i < run->slot_count; i++) {
+        struct of_slot *slot = &run->slots[i];
+
+        if (slot->state == OF_SLOT_READING && slot->unissued_count > 0 && !is_given_up(run, slot) &&
+            (oldest == NULL || slot->feed_number < oldest->feed_number)) {
+            oldest = slot;
+        }
+    }
+    return oldest;
+}
+
+/* Reads in the order of the visits, as far as there is room for them; returns whether any was
+ * issued. No slot gets ahead of an older one, or all would wait for that in the end. */
+static bool issue_reads(struct of_run *run)
+{
+    struct of_slot *slot;
+    bool any = false;
+
+    while ((slot = find_unissued(run)) != NULL) {
+        const uint32_t unissued = slot->unissued_count;
+        onefold_error error;
+
+        of_err_clear(&error);
+        if (of_feed_issue(slot, &run->source, &run->io, &error) != ONEFOLD_OK) {
+            fail(run, slot->visit.number, &error);
+            return true;
+        }
+        any = any || slot->unissued_count != unissued;
+        if (slot->unissued_count > 0) {
+            break;
+        }
+    }
+    return any;
 }
 
 static bool move_done(struct of_run *run, struct of_slot *slot)
@@ -398,6 +431,7 @@ onefold_status of_loop(struct of_run *run, onefold_error *err)
         look_around(run);
         moved = take_back(run);
         moved = move_slots(run) || moved;
+        moved = issue_reads(run) || moved;
         if (run->busy_count == 0 && of_lanes_are_dry(&run->lanes, feed_limit(run))) {
             break;
         }

@@ -60,6 +60,7 @@ struct of_run {
     /* The loop's. */
     struct of_lanes lanes; /* order of the pass's visits */
     uint32_t busy_count;   /* slots that are not FREE */
+    uint64_t feed_count;   /* visits that were given a slot */
     bool cancelled;
     bool output_failed;    /* the output cannot be made, whatever other visits would find */
     uint64_t failed_visit; /* lowest visit that failed; UINT64_MAX = none */

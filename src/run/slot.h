@@ -76,6 +76,7 @@ struct of_slot {
     enum of_slot_state state;
     struct of_visit visit;
     struct of_turn turn;    /* of the visit */
+    uint64_t feed_number;   /* in the order in which slots were given to visits */
     uint32_t next_input;    /* first input that no round has taken yet */
     uint32_t pending_count; /* reads of this round, or writes */
     uint32_t unissued_count;

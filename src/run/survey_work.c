@@ -28,7 +28,7 @@ enum { LANES = 8 };
 
 /* One step of the visit under work. */
 struct work {
-    const struct of_view *view; /* the part */
+    struct of_view view; /* the part */
     const struct of_survey_shape *shape;
     struct of_chunks chunks;
     uint64_t *counts; /* of the step; NULL without element-wise statistics */
@@ -43,7 +43,7 @@ static uint64_t *counts_of(const struct work *work, enum of_survey_group group)
 
 static void add_products(const struct work *work, size_t length)
 {
-    const struct of_kern *kern = work->view->job->kern;
+    const struct of_kern *kern = work->view.job->kern;
     const struct of_chunks *chunks = &work->chunks;
     double(*lanes)[LANES] = chunks->lanes;
 
@@ -70,8 +70,7 @@ static void count_elems(const struct work *work, size_t length, uint32_t left_ou
                                   .agreement = counts_of(work, OF_SURVEY_AGREEMENT)};
 
     of_assert(chunks->count == work->shape->input_count);
-    work->view->job->kern->add_stats(&stats, (const float *const *)chunks->d, chunks->count,
-                                     length);
+    work->view.job->kern->add_stats(&stats, (const float *const *)chunks->d, chunks->count, length);
     *counts_of(work, OF_SURVEY_IN_OVERLAP) += stats.in_overlap;
     *counts_of(work, OF_SURVEY_IN_TAIL) += stats.in_tail;
     for (uint32_t t = 0; t < chunks->count; t++) {
@@ -90,7 +89,7 @@ static bool is_finite(const struct work *work, size_t length)
         uint64_t nan = 0;
         uint64_t inf = 0;
 
-        work->view->job->kern->count_nonfinite(work->chunks.d[i], length, &nan, &inf);
+        work->view.job->kern->count_nonfinite(work->chunks.d[i], length, &nan, &inf);
         bad += nan + inf;
     }
     return bad == 0;
@@ -100,7 +99,7 @@ static bool is_finite(const struct work *work, size_t length)
 static void count_source(const struct work *work, const struct of_area *area, uint64_t at,
                          size_t length, uint32_t index)
 {
-    const struct of_view *view = work->view;
+    const struct of_view *view = &work->view;
     const uint8_t *data = of_view_data(view, area);
     uint64_t nan = 0;
     uint64_t inf = 0;
@@ -126,7 +125,7 @@ static uint32_t leave_out(const struct work *work, uint64_t at, size_t length)
     for (uint32_t t = 0; t < chunks->count; t++) {
         count_source(work, chunks->areas[t], at, length, t);
     }
-    count_source(work, of_view_base_area(work->view), at, length, chunks->count);
+    count_source(work, of_view_base_area(&work->view), at, length, chunks->count);
     for (size_t i = 0; i < length; i++) {
         bool bad = false;
 
@@ -162,7 +161,7 @@ static bool has_finite_norms(const struct work *work)
 /* Finds the first value of a part that is not finite and makes it the error of the slot. */
 static void blame_part(const struct work *work)
 {
-    const struct of_view *view = work->view;
+    const struct of_view *view = &work->view;
 
     for (uint64_t at = 0; at < view->elem_count && view->slot->error.status == ONEFOLD_OK;
          at += OF_BLOCK_CHUNK) {
@@ -183,7 +182,7 @@ static void blame_part(const struct work *work)
 
 static void survey_block(const struct work *work, uint64_t at, size_t count)
 {
-    const struct of_view *view = work->view;
+    const struct of_view *view = &work->view;
 
     if (view->step->delta) {
         of_view_unpack_base(view, at, count);
@@ -207,7 +206,7 @@ static void survey_block(const struct work *work, uint64_t at, size_t count)
 /* False: an error. */
 static bool survey_part(struct work *work, const struct of_view *part)
 {
-    work->view = part;
+    work->view = *part;
     if (!of_fetch(part)) {
         return false;
     }

@@ -14,8 +14,12 @@ enum { CHUNK_ALIGN = 64 };
 
 static uint64_t bytes_of(onefold_dtype dtype, uint64_t elem_count)
 {
+    const uint64_t size = of_dtype_size(dtype);
     uint64_t byte_count = 0;
 
+    if (size > 0) {
+        return elem_count * size;
+    }
     /* Types below 8 bits fill whole bytes: checked when they were read. */
     of_assert(of_dtype_bytes(dtype, elem_count, &byte_count));
     return byte_count;
@@ -39,8 +43,7 @@ uint64_t of_view_out_bytes(const struct of_view *view)
     return bytes_of((onefold_dtype)view->tensor->dtype, view->elem_count);
 }
 
-bool of_view_find(const struct of_view *view, const struct of_area *area, uint64_t *ret_at,
-                  uint64_t *ret_bytes)
+static bool find_start(const struct of_view *view, const struct of_area *area, uint64_t *ret_at)
 {
     const uint32_t first_step = view->slot->visit.first_step;
     const struct of_layout *layout;
@@ -53,8 +56,19 @@ bool of_view_find(const struct of_view *view, const struct of_area *area, uint64
     if (layout->shards[view->step_index] == OF_PLACE_ABSENT) {
         return false;
     }
-    *ret_at = layout->offsets[view->step_index] - layout->offsets[first_step] +
-              bytes_of(of_view_dtype(view, area), view->skip_elems);
+    *ret_at = layout->offsets[view->step_index] - layout->offsets[first_step];
+    if (view->skip_elems > 0) {
+        *ret_at += bytes_of((onefold_dtype)layout->dtypes[view->step_index], view->skip_elems);
+    }
+    return true;
+}
+
+bool of_view_find(const struct of_view *view, const struct of_area *area, uint64_t *ret_at,
+                  uint64_t *ret_bytes)
+{
+    if (!find_start(view, area, ret_at)) {
+        return false;
+    }
     *ret_bytes = bytes_of(of_view_dtype(view, area), view->elem_count);
     return true;
 }
@@ -62,12 +76,8 @@ bool of_view_find(const struct of_view *view, const struct of_area *area, uint64
 const uint8_t *of_view_data(const struct of_view *view, const struct of_area *area)
 {
     uint64_t at;
-    uint64_t byte_count;
 
-    if (!of_view_find(view, area, &at, &byte_count)) {
-        return NULL;
-    }
-    return area->data + (at - area->data_at);
+    return find_start(view, area, &at) ? area->data + (at - area->data_at) : NULL;
 }
 
 onefold_dtype of_view_dtype(const struct of_view *view, const struct of_area *area)

@@ -94,6 +94,7 @@ void of_io_submit(struct of_io *io, struct of_io_req *req)
     of_assert(io->in_flight < io->depth);
     of_assert(req->length > 0 && req->length_must <= req->length);
     io->in_flight++;
+    io->reading_bytes += req->kind == OF_IO_READ ? req->length : 0;
     req->data = NULL;
     req->done_bytes = 0;
     req->result_errno = 0;
@@ -191,6 +192,7 @@ static struct of_io_req *settle(struct of_io *io, struct of_io_req *attempts)
         of_assert(io->in_flight > 0);
         io->in_flight--;
         if (req->kind == OF_IO_READ) {
+            io->reading_bytes -= req->length;
             io->read_bytes += req->done_bytes;
         } else {
             io->written_bytes += req->done_bytes;

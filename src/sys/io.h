@@ -81,6 +81,7 @@ struct of_io {
     void *state; /* of the backend */
     uint32_t depth;
     uint32_t in_flight;
+    uint64_t reading_bytes; /* asked for by reads in flight */
     uint64_t read_bytes;
     uint64_t written_bytes;
     uint64_t wait_ns; /* time the control thread was blocked in reap */

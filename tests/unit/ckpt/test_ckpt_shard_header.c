@@ -26,12 +26,14 @@ static void make_file(const char *path)
 {
     const struct mk_tensor tensor = {
         .name = "w", .dtype = ONEFOLD_DTYPE_U8, .rank = 1, .shape = {ELEMS}};
-    char *metadata = malloc(METADATA_BYTES + 16);
+    static const char start[] = "{\"k\":\"";
+    static const char end[] = "\"}";
+    char *metadata = malloc(METADATA_BYTES);
 
     assert_non_null(metadata);
-    (void)strcpy(metadata, "{\"k\":\"");
-    memset(metadata + 6, 'x', METADATA_BYTES);
-    (void)strcpy(metadata + 6 + METADATA_BYTES, "\"}");
+    memset(metadata, 'x', METADATA_BYTES);
+    memcpy(metadata, start, sizeof(start) - 1);
+    memcpy(metadata + METADATA_BYTES - sizeof(end), end, sizeof(end));
     mk_file(path, &tensor, 1, metadata);
     free(metadata);
 }
