@@ -302,6 +302,7 @@ static void test_ids_of_failed_requests(void **state)
             io_fake_set(&settings);
             merging_init(&merging, world->output.text);
             merging.plan_options.tile_grains_max = 1;
+            merging.plan_options.slot_count_max = 4; /* or all that fails is a read ahead */
             merging.run_options.backend = &io_fake_backend;
             assert_int_equal(merging_run(&merging, world->recipe), ONEFOLD_E_IO);
             assert_int_equal(merging.error.sys_errno, rows[i].failure);
