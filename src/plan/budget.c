@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Three f32 blocks of a worker (run/job.h). */
+/* Three f32 blocks of a worker, and what it fetches (run/job.h). */
 #define SCRATCH_BYTES (UINT64_C(3) * OF_BLOCK_ELEMS * sizeof(float) + OF_FETCH_BYTES)
 /* Pool pages are huge ones. */
 #define POOL_ALIGN    (2 * OF_MIB)

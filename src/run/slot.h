@@ -35,9 +35,8 @@ enum of_slot_state {
 /* Where the bytes of one input lie while a round lasts. */
 struct of_area {
     struct of_io_req req;
-    uint8_t *buffer; /* in the pool */
-    const uint8_t
-        *data; /* what is wanted, from data_at on, once read; NULL: nothing in this area */
+    uint8_t *buffer;      /* in the pool */
+    const uint8_t *data;  /* once read: what is wanted, from data_at on; NULL: nothing here */
     uint64_t skip_bytes;  /* widening in front of the wanted bytes */
     uint64_t byte_count;  /* wanted */
     uint32_t input;       /* index in plan->inputs */

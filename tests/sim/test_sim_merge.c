@@ -219,6 +219,34 @@ static void test_digest_never_changes(void **state)
     }
 }
 
+/* Reads wait for room in the bound on their bytes, and one always has it; the bytes are the same.
+ */
+static void test_reads_underway_are_bounded(void **state)
+{
+    struct world *world = *state;
+    static const uint64_t bounds[] = {0, 1, 300000};
+    uint32_t most[3];
+
+    assert_true(world->is_known);
+    for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++) {
+        const struct io_fake_settings settings = {.seed = i, .hold_percent = 80};
+        struct merging merging;
+
+        io_fake_set(&settings);
+        merging_init(&merging, world->output.text);
+        merging.flight_bytes = bounds[i];
+        merging.plan_options.tile_grains_max = 1;
+        merging.plan_options.out_shard_bytes = 300000;
+        merging.run_options.backend = &io_fake_backend;
+        assert_int_equal(merging_run(&merging, world->recipe), ONEFOLD_OK);
+        assert_memory_equal(&merging.stats.signing_root, &world->root, sizeof(world->root));
+        most[i] = io_fake_reads_max();
+        remove_output(world);
+    }
+    assert_int_equal(most[1], 1);
+    assert_in_range(most[2], 2, most[0] - 1);
+}
+
 /* The real backends make the same bytes. */
 static void test_backends_agree(void **state)
 {
@@ -465,6 +493,7 @@ int main(void)
         cmocka_unit_test(test_digest_never_changes),
         cmocka_unit_test(test_backends_agree),
         cmocka_unit_test(test_every_failure_leaves_nothing),
+        cmocka_unit_test(test_reads_underway_are_bounded),
         cmocka_unit_test(test_ids_of_failed_requests),
         cmocka_unit_test(test_one_read_error_is_survived),
         cmocka_unit_test(test_shrinking_input),

@@ -23,6 +23,7 @@ struct state {
 
 static struct io_fake_settings current;
 static uint64_t attempt_count;
+static uint32_t reads_max;
 static io_fake_hook_fn *hook;
 static void *hook_context;
 
@@ -30,6 +31,7 @@ void io_fake_set(const struct io_fake_settings *settings)
 {
     current = *settings;
     attempt_count = 0;
+    reads_max = 0;
     hook = NULL;
 }
 
@@ -73,7 +75,18 @@ static void submit(struct of_io *io, struct of_io_req *req)
 {
     struct state *state = io->state;
 
+    uint32_t reads = 0;
+
     state->waiting[state->count++] = req;
+    for (uint32_t i = 0; i < state->count; i++) {
+        reads += state->waiting[i]->kind == OF_IO_READ ? 1 : 0;
+    }
+    reads_max = reads > reads_max ? reads : reads_max;
+}
+
+uint32_t io_fake_reads_max(void)
+{
+    return reads_max;
 }
 
 /* Does the attempt fail by order? */

@@ -28,6 +28,8 @@ extern const struct of_io_backend io_fake_backend;
 void io_fake_set(const struct io_fake_settings *settings);
 /* Attempts since the last io_fake_set. */
 uint64_t io_fake_attempt_count(void);
+/* The most reads that were underway together since then. */
+uint32_t io_fake_reads_max(void);
 /* Called before each attempt when set, with its number; may change files under the run. */
 typedef void io_fake_hook_fn(void *context, uint64_t attempt);
 void io_fake_hook(io_fake_hook_fn *fn, void *context);

@@ -41,6 +41,9 @@ onefold_status merging_run(struct merging *merging, const char *recipe_text)
         status = of_plan_build(recipe, &merging->plan_options, &report, &plan, err);
     }
     if (status == ONEFOLD_OK) {
+        if (merging->flight_bytes != 0) {
+            plan->how.flight_bytes = merging->flight_bytes;
+        }
         merging->visit_count = plan->visit_count;
         merging->slot_count = plan->how.slot_count;
         merging->area_count = plan->how.area_count;

@@ -21,6 +21,7 @@ struct merging_notices {
 struct merging {
     struct of_plan_options plan_options;
     struct of_run_options run_options;
+    uint64_t flight_bytes; /* of reads underway, in place of the plan's; 0 = as planned */
     struct merging_notices notices;
 
     /* Set by merging_run. */
