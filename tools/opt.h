@@ -73,6 +73,8 @@ struct opts {
     struct opt_size memory;
     struct opt_size threads;
     struct opt_size hash_threads;
+    struct opt_size pools;
+    struct opt_size rings;
     uint32_t io;
     int direct;
     struct opt_size out_shard_size;

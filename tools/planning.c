@@ -12,13 +12,18 @@
 /* More workers than any machine has only cost memory; the library has its own, lower limit. */
 enum { THREADS_MAX = 65536 };
 
+static uint32_t count_of(const struct opt_size *size)
+{
+    return (uint32_t)(size->value < THREADS_MAX ? size->value : THREADS_MAX);
+}
+
 uint32_t planning_threads(const struct opts *opts)
 {
     const char *text = getenv("OMP_NUM_THREADS");
     unsigned long count;
 
     if (opts->threads.given) {
-        return (uint32_t)(opts->threads.value < THREADS_MAX ? opts->threads.value : THREADS_MAX);
+        return count_of(&opts->threads);
     }
     /* May be a list, one number per level of nesting; the first is ours. */
     count = text != NULL ? strtoul(text, NULL, 10) : 0;
@@ -83,8 +88,9 @@ static onefold_status make_options(const struct opts *opts, struct out *out,
     onefold_plan_options_init(ret_options);
     ret_options->memory_bytes = opts->memory.value;
     ret_options->worker_count = planning_threads(opts);
-    ret_options->hash_thread_count =
-        (uint32_t)(opts->hash_threads.value < THREADS_MAX ? opts->hash_threads.value : THREADS_MAX);
+    ret_options->hash_thread_count = count_of(&opts->hash_threads);
+    ret_options->pool_count = count_of(&opts->pools);
+    ret_options->ring_count = count_of(&opts->rings);
     ret_options->io = planning_io(opts);
     ret_options->direct = planning_direct(opts);
     if (opts->out_shard_size.given) {

@@ -86,6 +86,11 @@ typedef struct onefold_plan_options {
     /* Threads for whole-file sums, each at another output file: at most 16, and never more than
      * there are output files; 0 = by CPUs. */
     uint32_t hash_thread_count;
+    /* Parts of the buffers with workers of their own, and rings of the I/O backend uring with a
+     * thread for each: at most 16; 0 = a part per memory node with CPUs of ours, and a ring for
+     * every eight workers and one part at least. */
+    uint32_t pool_count;
+    uint32_t ring_count;
     const char *io;           /* "uring", "threads", "mmap"; NULL = uring, else threads */
     int direct;               /* ONEFOLD_DIRECT_* */
     uint64_t out_shard_bytes; /* 0 = one file; default 5e9 */

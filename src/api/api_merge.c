@@ -11,6 +11,7 @@
 #include "run/run.h"
 #include "sys/file.h"
 #include "sys/host.h"
+#include "sys/node.h"
 
 #include <signal.h>
 #include <string.h>
@@ -195,12 +196,16 @@ static onefold_status translate_plan_options(const onefold_plan_options *given,
                                              struct of_plan_options *ret_options,
                                              onefold_error *err)
 {
+    struct of_nodes nodes;
+
     OF_TRY(check_plan_options(given, err));
     of_plan_options_init(ret_options);
     OF_TRY(of_api_direct(given->direct, &ret_options->direct, err));
     ret_options->memory_bytes = given->memory_bytes;
     ret_options->worker_count = given->worker_count;
     ret_options->hash_thread_count = given->hash_thread_count;
+    ret_options->pool_count = given->pool_count;
+    ret_options->ring_count = given->ring_count;
     ret_options->io_name = given->io;
     ret_options->out_shard_bytes = given->out_shard_bytes;
     ret_options->has_dtype = given->dtype_given != 0;
@@ -217,7 +222,9 @@ static onefold_status translate_plan_options(const onefold_plan_options *given,
     ret_options->no_links = given->no_symlinks != 0;
     ret_options->hf_cache = given->hf_cache;
     ret_options->compare = given->compare != 0;
+    of_nodes_find(&nodes, NULL);
     ret_options->machine_cpu_count = of_host_cpu_count();
+    ret_options->machine_node_count = nodes.count;
     ret_options->machine_memory_bytes = of_host_memory_limit();
     return ONEFOLD_OK;
 }

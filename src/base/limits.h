@@ -110,6 +110,13 @@ enum { OF_WORKERS_MAX = 256 };
 /* Hash threads of one run, and output shards in the making at a time: at 1.8 GB/s each they are
  * ahead of any device (docs/decisions/008-several-hash-threads.md). */
 enum { OF_HASH_THREADS_MAX = 16 };
+/* Rings of one run: a thread with a ring carries some 90,000 reads of 1 MiB in a second
+ * (docs/decisions/011-rings-and-pools.md). */
+enum { OF_RINGS_MAX = 16 };
+/* Parts of the pool, each with rings of its own. */
+enum { OF_POOLS_MAX = OF_RINGS_MAX };
+/* Memory nodes that are told apart; machines have 1 to 16. */
+enum { OF_NODES_MAX = 64 };
 /* Input files held open at a time, least recently used closed first. */
 enum { OF_OPEN_FILES_MAX = 512 };
 

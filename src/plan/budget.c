@@ -26,6 +26,12 @@ enum { AREA_STATE_BYTES = 256, SLOT_STATE_BYTES = 1024 };
 enum { LEAF_BYTES = 16, COUNT_BYTES = 64 };
 /* Queues, completions, descriptors of open files and their tables. */
 #define RING_BYTES (512 * OF_KIB)
+/* Workers that one ring serves: with many on a fast device the thread that talks to the kernel
+ * would be next to run out of time (docs/decisions/011-rings-and-pools.md). */
+enum { RING_WORKERS = 8 };
+/* Every part of the pool is rounded up to whole huge pages: not in less memory than this for each.
+ */
+#define POOL_PART_MEMORY_MIN (32 * OF_MIB)
 /* One output shard: name, descriptors, two running digests. */
 enum { SHARD_STATE_BYTES = 2048 };
 /* One input: descriptors, identity checks. */
@@ -50,9 +56,9 @@ enum { SLOTS_WANTED_MIN = 4, SLOTS_AIM_MIN = 16, SLOTS_POSSIBLE_MIN = 2 };
 #define SLOTS_BYTES_AIM    (24 * OF_MIB)
 #define READ_BYTES_AIM_MIN (512 * OF_KIB)
 
-/* ---- The bound, the workers ---- */
+/* ---- The bound ---- */
 
-static onefold_status settle_memory(struct of_build *build, onefold_error *err)
+onefold_status of_budget_begin(struct of_build *build, onefold_error *err)
 {
     const struct of_plan_options *options = build->options;
     const uint64_t machine =
@@ -91,21 +97,6 @@ static onefold_status settle_memory(struct of_build *build, onefold_error *err)
     return ONEFOLD_OK;
 }
 
-onefold_status of_budget_begin(struct of_build *build, onefold_error *err)
-{
-    const struct of_plan_options *options = build->options;
-    const uint32_t cpus = options->machine_cpu_count != 0 ? options->machine_cpu_count : 2;
-    /* An eighth of the bound for workers: more of them than that could feed would only cost. */
-    uint64_t workers_max;
-
-    OF_TRY(settle_memory(build, err));
-    workers_max = build->memory_bytes / 8 / (OF_STACK_BYTES + SCRATCH_BYTES);
-    workers_max = of_num_min(workers_max, OF_WORKERS_MAX);
-    build->worker_count = options->worker_count != 0 ? options->worker_count : cpus;
-    build->worker_count = (uint32_t)of_num_min(build->worker_count, workers_max);
-    return ONEFOLD_OK;
-}
-
 uint64_t of_budget_records_max(const struct of_build *build)
 {
     return build->memory_bytes - OF_MEMORY_PROGRAM - OF_MEMORY_RESERVE - 4 * OF_MIB;
@@ -119,6 +110,8 @@ struct budget {
     uint64_t worker_count;  /* of as many as are wanted, what the bound allows */
     uint64_t scratch_bytes; /* per worker */
     uint64_t hash_thread_count;
+    uint64_t pool_count;
+    uint64_t ring_count;
     struct of_budget_line lines[OF_BUDGET_LINES_MAX];
     uint32_t line_count;
     uint64_t fixed_bytes; /* everything but slots */
@@ -137,13 +130,27 @@ static void add_line(struct budget *budget, const char *name, uint64_t count, ui
     budget->fixed_bytes += count * each_bytes;
 }
 
-static uint64_t thread_count(const struct budget *budget)
+static bool is_backend(const struct budget *budget, const char *name)
 {
     const char *io = budget->build->options->io_name;
-    const bool is_ring = io != NULL && strcmp(io, "uring") == 0;
 
-    /* Those that hash, the one that wakes the loop, and a backend's. */
-    return budget->worker_count + budget->hash_thread_count + 1 + (is_ring ? 0 : IO_THREADS_MAX);
+    return io != NULL && strcmp(io, name) == 0;
+}
+
+/* One ring is the control thread's own; several have a thread each. */
+static uint64_t ring_thread_count(const struct budget *budget)
+{
+    return budget->ring_count > 1 ? budget->ring_count : 0;
+}
+
+static uint64_t thread_count(const struct budget *budget)
+{
+    /* Where nothing is said, the ring may be refused yet. */
+    const uint64_t of_backend =
+        is_backend(budget, "uring") ? ring_thread_count(budget) : IO_THREADS_MAX;
+
+    /* Those that hash, the one that wakes the loop, and the backend's. */
+    return budget->worker_count + budget->hash_thread_count + 1 + of_backend;
 }
 
 static bool has_chunks(const struct of_plan *plan)
@@ -151,10 +158,14 @@ static bool has_chunks(const struct of_plan *plan)
     return plan->gather || plan->survey.need != OF_GRAM_NONE;
 }
 
-/* An eighth of the bound at most for workers and their blocks, but always one. */
+/* An eighth of the bound at most for workers and their blocks, because more of them than that could
+ * feed would only cost; but always one. */
 static void settle_workers(struct budget *budget)
 {
     const struct of_plan *plan = budget->build->plan;
+    const struct of_plan_options *options = budget->build->options;
+    const uint64_t cpus = options->machine_cpu_count != 0 ? options->machine_cpu_count : 2;
+    const uint64_t wanted = options->worker_count != 0 ? options->worker_count : cpus;
 
     budget->scratch_bytes = SCRATCH_BYTES;
     if (has_chunks(plan)) {
@@ -162,9 +173,38 @@ static void settle_workers(struct budget *budget)
             of_num_align_up(of_chunk_scratch_bytes(&plan->survey, of_plan_vector_count(plan)), 64);
     }
     budget->worker_count =
-        of_num_min(budget->build->worker_count,
+        of_num_min(of_num_min(wanted, OF_WORKERS_MAX),
                    budget->memory_bytes / 8 / (OF_STACK_BYTES + budget->scratch_bytes));
     budget->worker_count = of_num_max(budget->worker_count, 1);
+}
+
+/* A part of the pool for each memory node, with workers of its own. */
+static void settle_pools(struct budget *budget)
+{
+    const struct of_plan_options *options = budget->build->options;
+    uint64_t count = options->pool_count != 0 ? options->pool_count : options->machine_node_count;
+
+    count = of_num_min(count, of_num_min(budget->worker_count, OF_POOLS_MAX));
+    count = of_num_min(count, budget->memory_bytes / POOL_PART_MEMORY_MIN);
+    budget->pool_count = of_num_max(count, 1);
+}
+
+/* As many for every part of the pool, or one for all. */
+static void settle_rings(struct budget *budget)
+{
+    const uint64_t pools = budget->pool_count;
+    uint64_t count = budget->build->options->ring_count;
+
+    if (count == 0) {
+        count = of_num_max(of_num_div_ceil(budget->worker_count, RING_WORKERS), pools);
+    }
+    count = of_num_min(count, OF_RINGS_MAX);
+    /* Of a small bound one sixty-fourth. */
+    count = of_num_min(count, budget->memory_bytes / 64 / (OF_STACK_BYTES + RING_BYTES));
+    if (is_backend(budget, "threads") || is_backend(budget, "mmap") || count < pools) {
+        count = 1;
+    }
+    budget->ring_count = count > 1 ? count - count % pools : 1;
 }
 
 /* SHA-256 of the output takes about as much time as all else that is computed for it (0.55 s and,
@@ -221,6 +261,8 @@ static void add_fixed(struct budget *budget, uint64_t memory_bytes)
     budget->line_count = 0;
     budget->fixed_bytes = 0;
     settle_workers(budget);
+    settle_pools(budget);
+    settle_rings(budget);
     settle_hash_threads(budget);
     add_line(budget, "program", 1, OF_MEMORY_PROGRAM, "code, libraries, C library");
     add_line(budget, "stacks", thread_count(budget), OF_STACK_BYTES,
@@ -237,7 +279,7 @@ static void add_fixed(struct budget *budget, uint64_t memory_bytes)
     add_line(budget, "hash", plan->output.shard_count, SHARD_STATE_BYTES,
              "running sums of the output files");
     add_line(budget, "writer", 1, WRITER_BYTES, "manifest, lists, leaves");
-    add_line(budget, "ring", 1, RING_BYTES, "queues of the I/O backend");
+    add_line(budget, "ring", budget->ring_count, RING_BYTES, "queues of the I/O backend");
     if (statistics_bytes(plan) > 0) {
         add_line(budget, "sums", 1, statistics_bytes(plan),
                  "sums over all tensors, and what is solved from them");
@@ -320,8 +362,12 @@ static uint64_t state_bytes(const struct shape *shape, uint64_t area_count)
 
 static uint64_t pool_bytes(const struct budget *budget, uint64_t slots, uint64_t each_bytes)
 {
-    return of_num_align_up(slots * each_bytes + budget->worker_count * budget->scratch_bytes,
-                           POOL_ALIGN);
+    const uint64_t parts = budget->pool_count;
+    const uint64_t workers = of_num_div_ceil(budget->worker_count, parts);
+
+    return parts * of_num_align_up(of_num_div_ceil(slots, parts) * each_bytes +
+                                       workers * budget->scratch_bytes,
+                                   POOL_ALIGN);
 }
 
 static uint64_t total_bytes(const struct budget *budget, const struct shape *shape,
@@ -520,7 +566,8 @@ static onefold_status check_texts(const struct budget *budget, onefold_error *er
     if (output->shard_count > 1) {
         longest = of_num_max(longest, index);
     }
-    needed = budget->fixed_bytes - thread_count(budget) * OF_STACK_BYTES - RING_BYTES + longest;
+    needed = budget->fixed_bytes - thread_count(budget) * OF_STACK_BYTES -
+             budget->ring_count * RING_BYTES + longest;
     if (needed > build->memory_bytes) {
         return of_err_set(err, "memory-bound",
                           "--memory is %llu MiB; headers and index of the output need at least "
@@ -562,6 +609,8 @@ static void fill_how(struct budget *budget, const struct shape *shape)
     how->direct = build->options->direct;
     how->worker_count = (uint32_t)budget->worker_count;
     how->hash_thread_count = (uint32_t)budget->hash_thread_count;
+    how->pool_count = (uint32_t)budget->pool_count;
+    how->ring_count = (uint32_t)budget->ring_count;
     how->slot_count = (uint32_t)slots;
     how->area_count = shape->area_count;
     how->area_bytes = shape->area_bytes;

@@ -48,7 +48,6 @@ struct of_build {
     const struct of_method *method;
     struct of_arena scratch; /* for what the finished plan does not need */
     uint64_t memory_bytes;   /* the bound in force */
-    uint32_t worker_count;
 
     struct of_origin *origins; /* [T], then the base if the recipe has one */
     uint32_t input_count;
@@ -211,7 +210,7 @@ void of_order_cut(const struct of_build *build, const struct of_tile_caps *caps,
 
 /* ---- budget.c ---- */
 
-/* The bound in force and the number of workers, from the wishes and the machine. */
+/* The bound in force, from the wishes and the machine. */
 OF_NODISCARD onefold_status of_budget_begin(struct of_build *build, onefold_error *err);
 /* What records of inputs may take. */
 uint64_t of_budget_records_max(const struct of_build *build);

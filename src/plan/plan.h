@@ -36,6 +36,8 @@ struct of_plan_options {
     uint64_t memory_bytes;      /* 0 = default, shrunk to what the cgroup leaves */
     uint32_t worker_count;      /* 0 = as many as there are usable CPUs */
     uint32_t hash_thread_count; /* 0 = by CPUs (budget.c) */
+    uint32_t pool_count;        /* 0 = by memory nodes */
+    uint32_t ring_count;        /* 0 = by workers and pools */
     const char *io_name;        /* NULL = uring, else threads */
     enum of_direct direct;
     uint64_t out_shard_bytes; /* 0 = one file */
@@ -59,6 +61,7 @@ struct of_plan_options {
     bool compare;                      /* nothing is written; the survey gathers everything */
     const struct of_stats_file *stats; /* saved inner products: no scan; NULL = none */
     uint32_t machine_cpu_count;        /* 0 = unknown */
+    uint32_t machine_node_count;       /* memory nodes with CPUs of ours; 0 = unknown */
     uint64_t machine_memory_bytes;     /* what cgroups leave; 0 = unknown */
 };
 void of_plan_options_init(struct of_plan_options *options);
@@ -220,13 +223,16 @@ struct of_how {
     enum of_direct direct;
     uint32_t worker_count;
     uint32_t hash_thread_count; /* output shards in the making at a time; 1 without sums */
+    uint32_t pool_count;        /* parts of the pool: slot and worker i are of part i modulo this */
+    uint32_t ring_count;        /* a multiple of pool_count, or 1 */
     uint32_t slot_count;
     uint32_t area_count; /* inputs read together in one round; = T: gather, 1: fold one by one */
     uint64_t area_bytes; /* of one read area, slack for alignment on both sides included */
     uint64_t base_area_bytes; /* 0 when nothing reads a base */
     uint64_t out_area_bytes;
-    uint64_t slot_bytes; /* area_count * area_bytes + base_area_bytes + out_area_bytes */
-    uint64_t pool_bytes;
+    uint64_t slot_bytes;    /* area_count * area_bytes + base_area_bytes + out_area_bytes */
+    uint64_t pool_bytes;    /* of all parts; each of whole huge pages: its slots, then scratch of
+                             * its workers */
     uint64_t flight_bytes;  /* of reads, underway together */
     uint64_t survey_bytes;  /* per slot, not in the pool: of_survey_slot_bytes of any visit */
     uint64_t scratch_bytes; /* per worker: of_job_scratch and of_chunk_scratch_bytes */

@@ -343,6 +343,8 @@ static void add_tiles(struct json *json)
     add_number(writer, "hash_threads", how->hash_thread_count);
     add_number(writer, "inputs_together", how->area_count);
     add_string(writer, "io", how->io_name != NULL ? how->io_name : "auto");
+    add_number(writer, "pools", how->pool_count);
+    add_number(writer, "rings", how->ring_count);
     add_number(writer, "slot_bytes", how->slot_bytes);
     add_number(writer, "slots", how->slot_count);
     add_number(writer, "units", plan->unit_count);

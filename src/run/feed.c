@@ -31,7 +31,8 @@ static void want(struct of_slot *slot, struct of_area *area, uint32_t input,
     area->issued = false;
     area->byte_count = range->byte_count;
     area->cache_fd = -1;
-    area->req = (struct of_io_req){.kind = OF_IO_READ, .owner = slot, .offset = range->offset};
+    area->req = (struct of_io_req){
+        .kind = OF_IO_READ, .owner = slot, .ring = slot->index, .offset = range->offset};
     slot->unissued_count++;
 }
 

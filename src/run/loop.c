@@ -221,7 +221,7 @@ static bool move_reading(struct of_run *run, struct of_slot *slot)
     if (slot->pending_count == 0 && slot->unissued_count == 0) {
         of_slot_enter(slot, OF_SLOT_READY);
         of_slot_enter(slot, OF_SLOT_WORKING);
-        of_crew_give(&run->crew, slot);
+        of_crew_give(&run->crew, slot->pool, slot);
         return true;
     }
     return false;
@@ -296,6 +296,7 @@ static bool move_done(struct of_run *run, struct of_slot *slot)
         return true;
     }
     slot->write.owner = slot;
+    slot->write.ring = slot->index;
     of_io_submit(&run->io, &slot->write);
     return true;
 }

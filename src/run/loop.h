@@ -42,6 +42,7 @@ struct of_run {
     struct of_solved solved;
     struct of_hasher hasher;
     struct of_source source;
+    struct of_nodes nodes;
     struct of_pool pool;
     struct of_io io;
     struct of_crew crew;

@@ -110,7 +110,7 @@ static onefold_status make_slots(struct of_run *run, onefold_error *err)
         return of_err_set(err, "memory", "no memory for the slots of the run");
     }
     for (uint32_t i = 0; i < how->slot_count; i++) {
-        OF_TRY(of_slot_init(&run->slots[i], i, &run->sizes, run->pool.data, &run->arena, err));
+        OF_TRY(of_slot_init(&run->slots[i], i, &run->sizes, &run->pool, &run->arena, err));
         run->slot_count++;
     }
     return ONEFOLD_OK;
@@ -126,7 +126,11 @@ static uint64_t scratch_bytes(const struct of_plan *plan)
 static onefold_status start_io(struct of_run *run, onefold_error *err)
 {
     const struct of_how *how = &run->plan->how;
-    struct of_io_options io_options = {.pool = run->pool.data, .pool_bytes = run->pool.size_bytes};
+    struct of_io_options io_options = {.pool = run->pool.data,
+                                       .pool_bytes = run->pool.size_bytes,
+                                       .ring_count = how->ring_count,
+                                       .part_count = how->pool_count,
+                                       .nodes = &run->nodes};
     const uint64_t depth = (uint64_t)how->slot_count * (how->area_count + 2);
     onefold_error fallback;
 
@@ -156,14 +160,17 @@ static bool may_ask_cache(const struct of_run *run)
 static onefold_status start_threads(struct of_run *run, onefold_error *err)
 {
     const struct of_how *how = &run->plan->how;
-    const uint64_t slots_bytes = how->slot_count * of_slot_pool_bytes(&run->sizes);
     const struct of_crew_options crew_options = {.worker_count = how->worker_count,
+                                                 .group_count = how->pool_count,
                                                  .item_count = how->slot_count,
                                                  .work = of_job_work,
                                                  .done = of_job_done,
                                                  .context = &run->job,
-                                                 .scratch = run->pool.data + slots_bytes,
-                                                 .scratch_bytes = scratch_bytes(run->plan)};
+                                                 .scratch = run->pool.data +
+                                                            of_slots_part_bytes(&run->sizes),
+                                                 .scratch_bytes = scratch_bytes(run->plan),
+                                                 .group_bytes = run->pool.part_bytes,
+                                                 .nodes = &run->nodes};
 
     run->job = (struct of_job_context){
         .plan = run->plan, .kern = &run->kern, .io = &run->io, .rows = run->plan->rows};
@@ -200,10 +207,12 @@ static onefold_status start(struct of_run *run, onefold_error *err)
                           of_str_escape(of_str_from(run->options->cpu_cap)).text);
     }
     measure(run, &run->sizes);
-    OF_TRY(of_pool_init(&run->pool,
-                        how->slot_count * of_slot_pool_bytes(&run->sizes) +
-                            how->worker_count * scratch_bytes(plan),
-                        err));
+    of_nodes_find(&run->nodes, NULL);
+    OF_TRY(of_pool_init_parts(&run->pool,
+                              of_slots_part_bytes(&run->sizes) +
+                                  of_num_div_ceil(how->worker_count, how->pool_count) *
+                                      scratch_bytes(plan),
+                              how->pool_count, &run->nodes, err));
     OF_TRY(make_slots(run, err));
     OF_TRY(start_io(run, err));
     OF_TRY(of_source_init(

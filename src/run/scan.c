@@ -487,7 +487,7 @@ static onefold_status run_crew(struct of_scan *scan, struct worker *workers, uin
 
     OF_TRY(of_crew_init(&crew, &options, err));
     for (uint32_t i = 0; i < scan->file_count; i++) {
-        of_crew_give(&crew, &scan->files[i]);
+        of_crew_give(&crew, 0, &scan->files[i]);
     }
     wait_for_all(scan, &crew);
     of_crew_finish(&crew);

@@ -7,9 +7,11 @@
 #include "base/limits.h"
 #include "base/num.h"
 
-uint64_t of_slot_pool_bytes(const struct of_slot_sizes *sizes)
+uint64_t of_slots_part_bytes(const struct of_slot_sizes *sizes)
 {
-    return sizes->how->slot_bytes;
+    const struct of_how *how = sizes->how;
+
+    return of_num_div_ceil(how->slot_count, how->pool_count) * how->slot_bytes;
 }
 
 static onefold_status make_sums(struct of_slot *slot, const struct of_slot_sizes *sizes,
@@ -31,16 +33,17 @@ static onefold_status make_sums(struct of_slot *slot, const struct of_slot_sizes
 }
 
 onefold_status of_slot_init(struct of_slot *slot, uint32_t index, const struct of_slot_sizes *sizes,
-                            uint8_t *pool, struct of_arena *arena, onefold_error *err)
+                            const struct of_pool *pool, struct of_arena *arena, onefold_error *err)
 {
     const struct of_how *how = sizes->how;
-    uint8_t *at = pool + index * of_slot_pool_bytes(sizes);
+    const uint32_t part = index % how->pool_count;
+    uint8_t *at = pool->data + part * pool->part_bytes + index / how->pool_count * how->slot_bytes;
 
     /* Direct I/O needs every area to start on a block. */
     of_assert(how->area_bytes % OF_DIRECT_ALIGN_MAX == 0 &&
               how->base_area_bytes % OF_DIRECT_ALIGN_MAX == 0 &&
               how->out_area_bytes % OF_DIRECT_ALIGN_MAX == 0);
-    *slot = (struct of_slot){.index = index, .area_count = how->area_count};
+    *slot = (struct of_slot){.index = index, .pool = part, .area_count = how->area_count};
     slot->areas = OF_ARENA_NEW(arena, struct of_area, (uint64_t)how->area_count + 1);
     slot->leaves = OF_ARENA_NEW(arena, struct of_digest, sizes->leaf_count_max);
     slot->counts = OF_ARENA_NEW(arena, struct of_step_count, sizes->step_count_max);

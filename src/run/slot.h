@@ -19,6 +19,7 @@
 #include "plan/plan.h"
 #include "run/lane.h"
 #include "sys/io.h"
+#include "sys/pool.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -62,6 +63,7 @@ struct of_step_count {
 struct of_slot {
     /* Set by init. */
     uint32_t index;
+    uint32_t pool; /* part of the pool that the buffers lie in: its workers and rings serve it */
     uint32_t area_count;
     struct of_area *areas; /* area_count, then one for the base */
     uint8_t *out_area;
@@ -100,12 +102,13 @@ struct of_slot_sizes {
     uint32_t step_count_max;              /* steps of a visit */
     const struct of_survey_shape *survey; /* NULL: none is run */
 };
-/* Bytes of the pool that each slot takes. */
-uint64_t of_slot_pool_bytes(const struct of_slot_sizes *sizes);
-/* Slot `index` takes its part of the pool, the rest comes from the arena. Ids: memory. */
+/* Bytes of the pool that the slots take which lie in one part of it. */
+uint64_t of_slots_part_bytes(const struct of_slot_sizes *sizes);
+/* Slot `index` takes its place in the pool, the rest comes from the arena. Ids: memory. */
 OF_NODISCARD onefold_status of_slot_init(struct of_slot *slot, uint32_t index,
-                                         const struct of_slot_sizes *sizes, uint8_t *pool,
-                                         struct of_arena *arena, onefold_error *err);
+                                         const struct of_slot_sizes *sizes,
+                                         const struct of_pool *pool, struct of_arena *arena,
+                                         onefold_error *err);
 
 /* The only place where a state changes. */
 void of_slot_enter(struct of_slot *slot, enum of_slot_state state);

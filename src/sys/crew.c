@@ -99,6 +99,7 @@ void of_thread_join(struct of_thread *thread)
 /* One worker: set by init, idle_ns by the worker until it has been joined. */
 struct member {
     struct of_crew *crew;
+    uint32_t group;
     uint8_t *scratch;
     uint64_t idle_ns;
 };
@@ -110,9 +111,10 @@ static void *run_member(void *argument)
     const struct of_crew_options *options = &crew->options;
 
     reset_float();
+    (void)of_node_enter(options->nodes, member->group);
     for (;;) {
         const uint64_t start_ns = of_clock_ns();
-        void *item = of_queue_pop(&crew->todo);
+        void *item = of_queue_pop(&crew->todo[member->group]);
 
         if (item == NULL) {
             return NULL; /* waiting for the end of the run is not idleness */
@@ -134,9 +136,10 @@ static onefold_status start_members(struct of_crew *crew, onefold_error *err)
     for (uint32_t i = 0; i < options->worker_count; i++) {
         int result;
 
-        members[i] = (struct member){.crew = crew};
+        members[i] = (struct member){.crew = crew, .group = i % options->group_count};
         if (options->scratch != NULL) {
-            members[i].scratch = options->scratch + i * options->scratch_bytes;
+            members[i].scratch = options->scratch + members[i].group * options->group_bytes +
+                                 i / options->group_count * options->scratch_bytes;
         }
         result = create_thread(&crew->threads[i], run_member, &members[i]);
         if (result != 0 && i == 0) {
@@ -150,21 +153,33 @@ static onefold_status start_members(struct of_crew *crew, onefold_error *err)
     return ONEFOLD_OK;
 }
 
+static onefold_status make_queues(struct of_crew *crew, onefold_error *err)
+{
+    while (crew->todo_count < crew->options.group_count) {
+        OF_TRY(of_queue_init(&crew->todo[crew->todo_count], crew->options.item_count, err));
+        crew->todo_count++;
+    }
+    return ONEFOLD_OK;
+}
+
 onefold_status of_crew_init(struct of_crew *crew, const struct of_crew_options *options,
                             onefold_error *err)
 {
     const uint64_t count = of_num_max(options->worker_count, 1);
+    const uint64_t groups = of_num_max(options->group_count, 1);
     onefold_status status;
 
     *crew = (struct of_crew){.options = *options};
     crew->options.worker_count = (uint32_t)count;
+    crew->options.group_count = (uint32_t)groups;
     crew->threads = of_mem_get(of_mem_array_bytes(count, sizeof(pthread_t)));
     crew->members = of_mem_get(of_mem_array_bytes(count, sizeof(struct member)));
-    if (crew->threads == NULL || crew->members == NULL) {
+    crew->todo = of_mem_get(of_mem_array_bytes(groups, sizeof(struct of_queue)));
+    if (crew->threads == NULL || crew->members == NULL || crew->todo == NULL) {
         of_crew_finish(crew);
         return of_err_set(err, "memory", "no memory for %u workers", (unsigned)count);
     }
-    status = of_queue_init(&crew->todo, options->item_count, err);
+    status = make_queues(crew, err);
     if (status == ONEFOLD_OK) {
         status = of_queue_init(&crew->done, options->item_count, err);
     }
@@ -177,9 +192,11 @@ onefold_status of_crew_init(struct of_crew *crew, const struct of_crew_options *
     return status;
 }
 
-void of_crew_give(struct of_crew *crew, void *item)
+void of_crew_give(struct of_crew *crew, uint32_t group, void *item)
 {
-    of_queue_push(&crew->todo, item);
+    const uint64_t served = of_num_min(crew->options.group_count, crew->thread_count);
+
+    of_queue_push(&crew->todo[group % served], item);
 }
 
 void *of_crew_take(struct of_crew *crew)
@@ -190,9 +207,11 @@ void *of_crew_take(struct of_crew *crew)
 void of_crew_finish(struct of_crew *crew)
 {
     const struct member *members = crew->members;
-    const uint32_t count = members != NULL ? crew->thread_count : 0;
+    const uint32_t count = members != NULL && crew->threads != NULL ? crew->thread_count : 0;
 
-    of_queue_close(&crew->todo);
+    for (uint32_t i = 0; i < crew->todo_count; i++) {
+        of_queue_close(&crew->todo[i]);
+    }
     for (uint32_t i = 0; i < count; i++) {
         of_assert(pthread_join(crew->threads[i], NULL) == 0);
         crew->idle_ns += members[i].idle_ns;
@@ -202,7 +221,12 @@ void of_crew_finish(struct of_crew *crew)
     of_mem_free(crew->members);
     crew->threads = NULL;
     crew->members = NULL;
-    of_queue_finish(&crew->todo);
+    for (uint32_t i = 0; i < crew->todo_count; i++) {
+        of_queue_finish(&crew->todo[i]);
+    }
+    of_mem_free(crew->todo);
+    crew->todo = NULL;
+    crew->todo_count = 0;
     of_queue_finish(&crew->done);
 }
 

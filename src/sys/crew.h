@@ -6,6 +6,7 @@
 
 #include "base/attr.h"
 #include "base/err.h"
+#include "sys/node.h"
 #include "sys/queue.h"
 
 #include <fenv.h>
@@ -18,19 +19,25 @@ typedef void of_crew_work_fn(void *context, void *item, void *scratch);
 /* Called after each finished item was put on `done`, e.g. to wake the control thread. */
 typedef void of_crew_done_fn(void *context);
 
+/* Workers come in groups; an item is processed by one of the group that it is given to. Where fewer
+ * workers than groups could be had, the groups that have some serve the others too. */
 struct of_crew_options {
     uint32_t worker_count; /* wanted; at least one is made or init fails */
+    uint32_t group_count;  /* worker i is of group i modulo group_count; 0 = 1 */
     uint32_t item_count;   /* items that can be underway at once */
     of_crew_work_fn *work;
     of_crew_done_fn *done;
     void *context;
-    uint8_t *scratch; /* worker_count * scratch_bytes, 64-byte aligned */
+    uint8_t *scratch; /* of the first group: scratch_bytes for each worker, 64-byte aligned */
     uint64_t scratch_bytes;
+    uint64_t group_bytes;         /* from a group's scratch to that of the next */
+    const struct of_nodes *nodes; /* group i runs on node i of these; NULL = anywhere */
 };
 
 struct of_crew {
     struct of_crew_options options;
-    struct of_queue todo;
+    struct of_queue *todo; /* [group] */
+    uint32_t todo_count;   /* queues that were made */
     struct of_queue done;
     pthread_t *threads;
     uint32_t thread_count; /* really running */
@@ -40,7 +47,7 @@ struct of_crew {
 
 OF_NODISCARD onefold_status of_crew_init(struct of_crew *crew,
                                          const struct of_crew_options *options, onefold_error *err);
-void of_crew_give(struct of_crew *crew, void *item);
+void of_crew_give(struct of_crew *crew, uint32_t group, void *item);
 /* A finished item or NULL; never blocks. */
 void *of_crew_take(struct of_crew *crew);
 /* Waits for the workers; items still queued are processed first. */

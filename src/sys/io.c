@@ -51,6 +51,9 @@ onefold_status of_io_init_with(struct of_io *io, const struct of_io_backend *bac
     onefold_status status;
 
     of_assert(options->depth > 0);
+    if (options->ring_count > 1 && backend->several != NULL) {
+        backend = backend->several;
+    }
     *io = (struct of_io){.backend = backend, .depth = options->depth};
     status = backend->init(io, options, err);
     if (status != ONEFOLD_OK) {

@@ -15,6 +15,7 @@
 
 #include "base/attr.h"
 #include "base/err.h"
+#include "sys/node.h"
 #include "sys/window.h"
 
 #include <stdbool.h>
@@ -35,6 +36,7 @@ struct of_io_req {
     uint64_t length_must; /* read: fewer than this at end of file is an error; write: = length */
     uint8_t *buffer; /* read: where to (a backend with windows ignores it); write: from where */
     void *owner;
+    uint32_t ring; /* of several rings, this number modulo theirs: that of the part of the pool */
 
     /* Set when reaped. */
     const uint8_t *data; /* where the bytes are: buffer, or a window until of_io_release */
@@ -58,6 +60,11 @@ struct of_io_options {
         thread_count; /* I/O threads of the backends that have them; 0 = by depth, at most 16 */
     void *pool;       /* memory that requests point into, for registration; may be NULL */
     uint64_t pool_bytes;
+    /* Backends that can have several rings; 0 = 1. Ring i serves part i modulo part_count of the
+     * pool, all of one size, and lies on node i modulo part_count of `nodes` (may be NULL). */
+    uint32_t ring_count; /* a multiple of part_count; where some are refused, fewer serve */
+    uint32_t part_count; /* 0 = 1 */
+    const struct of_nodes *nodes;
 };
 
 struct of_io_backend {
@@ -74,6 +81,8 @@ struct of_io_backend {
     struct of_io_req *(*reap)(struct of_io *io, bool wait);
     void (*wake)(struct of_io *io);
     void (*finish)(struct of_io *io);
+    const struct of_io_backend *several; /* takes its place where several rings are wanted; or NULL
+                                          */
 };
 
 struct of_io {

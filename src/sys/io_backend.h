@@ -9,6 +9,7 @@
 
 /* Absent in a build without liburing. */
 extern const struct of_io_backend of_io_backend_uring;
+extern const struct of_io_backend of_io_backend_rings; /* several of it: no row of its own */
 extern const struct of_io_backend of_io_backend_threads;
 extern const struct of_io_backend of_io_backend_mmap;
 

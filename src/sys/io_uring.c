@@ -522,4 +522,5 @@ const struct of_io_backend of_io_backend_uring = {
     .reap = reap,
     .wake = wake,
     .finish = finish,
+    .several = &of_io_backend_rings,
 };

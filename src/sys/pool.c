@@ -73,17 +73,32 @@ static int touch(uint8_t *data, uint64_t size_bytes)
     return 0;
 }
 
-onefold_status of_pool_init(struct of_pool *pool, uint64_t size_bytes, onefold_error *err)
+uint64_t of_pool_part_bytes(uint64_t size_bytes)
+{
+    return of_num_align_up(size_bytes, HUGE_BYTES);
+}
+
+static onefold_status refuse(uint64_t size_bytes, uint32_t part_count, onefold_error *err)
+{
+    return of_err_set(err, "memory", "no buffers of %u times %llu bytes can be had", part_count,
+                      (unsigned long long)size_bytes);
+}
+
+onefold_status of_pool_init_parts(struct of_pool *pool, uint64_t size_bytes, uint32_t part_count,
+                                  const struct of_nodes *nodes, onefold_error *err)
 {
     uint64_t whole_bytes;
     int failure;
 
     *pool = (struct of_pool){0};
-    if (size_bytes == 0 || !of_num_add(size_bytes, 2 * HUGE_BYTES, &whole_bytes)) {
-        return of_err_set(err, "memory", "no buffers of %llu bytes can be had",
-                          (unsigned long long)size_bytes);
+    if (size_bytes == 0 || !of_num_add(size_bytes, 2 * HUGE_BYTES, &whole_bytes) ||
+        !of_num_mul(of_pool_part_bytes(size_bytes), part_count, &whole_bytes) ||
+        !of_num_add(whole_bytes, HUGE_BYTES, &whole_bytes)) {
+        return refuse(size_bytes, part_count, err);
     }
-    whole_bytes = of_num_align_up(size_bytes, HUGE_BYTES);
+    pool->part_bytes = of_pool_part_bytes(size_bytes);
+    pool->part_count = part_count;
+    whole_bytes = pool->part_bytes * part_count;
     pool->data = map_aligned(whole_bytes);
     if (pool->data == NULL) {
         return of_err_set_sys(err, "memory", errno, "cannot map %llu bytes of buffers",
@@ -91,6 +106,9 @@ onefold_status of_pool_init(struct of_pool *pool, uint64_t size_bytes, onefold_e
     }
     pool->size_bytes = whole_bytes;
     pool->huge = system_has_huge_pages() && madvise(pool->data, whole_bytes, MADV_HUGEPAGE) == 0;
+    for (uint32_t i = 0; i < part_count; i++) {
+        (void)of_node_place(nodes, i, pool->data + i * pool->part_bytes, pool->part_bytes);
+    }
     failure = touch(pool->data, whole_bytes);
     if (failure != 0) {
         of_pool_finish(pool);
@@ -98,6 +116,11 @@ onefold_status of_pool_init(struct of_pool *pool, uint64_t size_bytes, onefold_e
                               (unsigned long long)whole_bytes);
     }
     return ONEFOLD_OK;
+}
+
+onefold_status of_pool_init(struct of_pool *pool, uint64_t size_bytes, onefold_error *err)
+{
+    return of_pool_init_parts(pool, size_bytes, 1, NULL, err);
 }
 
 void of_pool_finish(struct of_pool *pool)

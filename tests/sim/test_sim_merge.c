@@ -129,6 +129,7 @@ static void vary(struct merging *merging, struct prng *prng)
 {
     merging->plan_options.worker_count = (uint32_t)prng_between(prng, 1, 4);
     merging->plan_options.hash_thread_count = (uint32_t)prng_between(prng, 1, 5);
+    merging->plan_options.pool_count = (uint32_t)prng_between(prng, 1, 3);
     merging->plan_options.tile_grains_max = (uint32_t)prng_between(prng, 1, 4);
     merging->plan_options.slot_count_max = (uint32_t)prng_between(prng, 1, 9);
     merging->plan_options.area_count_max = (uint32_t)prng_between(prng, 1, INPUTS);

@@ -171,6 +171,70 @@ static void hash_threads_follow_cpus_and_shards(void **state)
     }
 }
 
+/* A part of the pool per memory node that has a worker and room, a ring for eight workers and each
+ * part; as many rings for each part, or one for all; all of it within the bound. */
+static void pools_and_rings_follow_nodes_and_workers(void **state)
+{
+    static const struct {
+        uint32_t cpus;
+        uint32_t nodes;
+        uint32_t pool_wish;
+        uint32_t ring_wish;
+        const char *io;
+        uint64_t memory_bytes;
+        uint32_t pools;
+        uint32_t rings;
+    } rows[] = {
+        {2, 0, 0, 0, NULL, OF_MEMORY_DEFAULT, 1, 1},
+        {2, 1, 0, 0, "uring", OF_MEMORY_DEFAULT, 1, 1},
+        {8, 1, 0, 0, NULL, OF_MEMORY_DEFAULT, 1, 1},
+        {9, 1, 0, 0, "uring", OF_MEMORY_DEFAULT, 1, 2},
+        {4, 2, 0, 0, NULL, OF_MEMORY_DEFAULT, 2, 2},
+        {32, 2, 0, 0, NULL, OF_GIB, 2, 4},
+        {40, 2, 0, 0, NULL, OF_GIB, 2, 4},
+        {40, 2, 0, 0, "threads", OF_GIB, 2, 1},
+        {40, 2, 0, 0, "mmap", OF_GIB, 2, 1},
+        {1, 4, 0, 0, NULL, OF_MEMORY_DEFAULT, 1, 1},
+        {8, 8, 0, 0, NULL, OF_MEMORY_MIN, 2, 1},
+        {250, 32, 0, 0, NULL, OF_GIB, 16, 16},
+        {2, 1, 2, 4, "uring", OF_MEMORY_DEFAULT, 2, 4},
+        {2, 1, 2, 5, NULL, OF_MEMORY_DEFAULT, 2, 4},
+        {2, 1, 2, 1, NULL, OF_MEMORY_DEFAULT, 2, 1},
+        {2, 2, 1, 3, NULL, OF_MEMORY_DEFAULT, 1, 3},
+        {2, 1, 99, 99, NULL, OF_GIB, 2, 16},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < OF_LENGTH(rows); i++) {
+        struct planned planned;
+        const struct of_how *how;
+        uint32_t ring_threads;
+
+        parse(&planned, "linear", 3);
+        planned.options.machine_cpu_count = rows[i].cpus;
+        planned.options.machine_node_count = rows[i].nodes;
+        planned.options.pool_count = rows[i].pool_wish;
+        planned.options.ring_count = rows[i].ring_wish;
+        planned.options.io_name = rows[i].io;
+        planned.options.hash_thread_count = 1;
+        planned.options.memory_bytes = rows[i].memory_bytes;
+        planned_build(&planned);
+        assert_int_equal(planned.status, ONEFOLD_OK);
+        how = &planned.plan->how;
+        if (how->pool_count != rows[i].pools || how->ring_count != rows[i].rings) {
+            fail_msg("row %zu: %u pools, %u rings", i, how->pool_count, how->ring_count);
+        }
+        assert_true(total(planned.plan) <= rows[i].memory_bytes);
+        assert_int_equal(how->pool_bytes % (how->pool_count * 2 * OF_MIB), 0);
+        ring_threads = rows[i].io == NULL || strcmp(rows[i].io, "uring") != 0 ? 16
+                       : how->ring_count > 1                                  ? how->ring_count
+                                                                              : 0;
+        assert_int_equal(line(planned.plan, "stacks"),
+                         (how->worker_count + 1 + 1 + ring_threads) * OF_STACK_BYTES);
+        planned_finish(&planned);
+    }
+}
+
 static void the_machine_bounds_the_default(void **state)
 {
     struct planned planned;
@@ -384,7 +448,9 @@ static void the_smallest_bound_that_works_is_named(void **state)
 
         assert_false(fits(lines, count, workers[i / TOGETHER], 64, &least));
         assert_in_range(least, 65, 1000);
-        assert_true(fits(lines, count, workers[i / TOGETHER], least, &ignored));
+        if (!fits(lines, count, workers[i / TOGETHER], least, &ignored)) {
+            fail_msg("row %zu: %llu MiB were named, then %llu", i, least, ignored);
+        }
         if (workers[i / TOGETHER] == 1) {
             assert_false(fits(lines, count, 1, least - 1, &ignored));
             assert_int_equal(ignored, least);
@@ -415,6 +481,7 @@ int main(void)
         cmocka_unit_test(few_inputs_are_gathered_in_tiles_of_a_mebibyte),
         cmocka_unit_test(any_number_of_inputs_fits_64_mebibytes),
         cmocka_unit_test(hash_threads_follow_cpus_and_shards),
+        cmocka_unit_test(pools_and_rings_follow_nodes_and_workers),
         cmocka_unit_test(the_machine_bounds_the_default),
         cmocka_unit_test(the_least_amount_is_named),
         cmocka_unit_test(sixty_four_inputs_together_fit_64_mebibytes),

@@ -14,37 +14,49 @@
 enum { AREA = 8192, BASE = 4096, OUT = 40960, SLOTS = 3 };
 
 static const struct of_how how = {.slot_count = SLOTS,
+                                  .pool_count = 1,
                                   .area_count = 2,
                                   .area_bytes = AREA,
                                   .base_area_bytes = BASE,
                                   .out_area_bytes = OUT,
                                   .slot_bytes = 2 * AREA + BASE + OUT};
 
+/* Slots of one part of the pool lie one behind the other, those of the next one in the next part.
+ */
 static void test_parts_do_not_overlap(void **state)
 {
-    const struct of_slot_sizes sizes = {.how = &how, .leaf_count_max = 3, .step_count_max = 2};
-    const uint64_t each = of_slot_pool_bytes(&sizes);
-    uint8_t *pool = aligned_alloc(OF_DIRECT_ALIGN_MAX, SLOTS * each);
-    struct of_arena arena;
-    onefold_error err;
+    const uint64_t each = how.slot_bytes;
 
     (void)state;
-    assert_non_null(pool);
-    assert_int_equal(each, how.slot_bytes);
-    of_arena_init(&arena, 0);
-    for (uint32_t i = 0; i < SLOTS; i++) {
-        uint8_t *const start = pool + i * each;
-        struct of_slot slot;
+    for (uint32_t parts = 1; parts <= SLOTS + 1; parts++) {
+        struct of_how split = how;
+        const struct of_slot_sizes sizes = {
+            .how = &split, .leaf_count_max = 3, .step_count_max = 2};
+        struct of_pool pool = {.part_count = parts};
+        struct of_arena arena;
+        onefold_error err;
 
-        assert_int_equal(of_slot_init(&slot, i, &sizes, pool, &arena, &err), ONEFOLD_OK);
-        assert_int_equal(slot.state, OF_SLOT_FREE);
-        assert_ptr_equal(slot.areas[0].buffer, start);
-        assert_ptr_equal(slot.areas[1].buffer, start + AREA);
-        assert_ptr_equal(of_slot_base_area(&slot)->buffer, start + 2 * AREA);
-        assert_ptr_equal(slot.out_area, start + each - OUT);
+        split.pool_count = parts;
+        assert_int_equal(of_slots_part_bytes(&sizes), (SLOTS + parts - 1) / parts * each);
+        pool.part_bytes = of_slots_part_bytes(&sizes) + OF_DIRECT_ALIGN_MAX;
+        pool.data = aligned_alloc(OF_DIRECT_ALIGN_MAX, parts * pool.part_bytes);
+        assert_non_null(pool.data);
+        of_arena_init(&arena, 0);
+        for (uint32_t i = 0; i < SLOTS; i++) {
+            uint8_t *const start = pool.data + i % parts * pool.part_bytes + i / parts * each;
+            struct of_slot slot;
+
+            assert_int_equal(of_slot_init(&slot, i, &sizes, &pool, &arena, &err), ONEFOLD_OK);
+            assert_int_equal(slot.state, OF_SLOT_FREE);
+            assert_int_equal(slot.pool, i % parts);
+            assert_ptr_equal(slot.areas[0].buffer, start);
+            assert_ptr_equal(slot.areas[1].buffer, start + AREA);
+            assert_ptr_equal(of_slot_base_area(&slot)->buffer, start + 2 * AREA);
+            assert_ptr_equal(slot.out_area, start + each - OUT);
+        }
+        of_arena_finish(&arena);
+        free(pool.data);
     }
-    of_arena_finish(&arena);
-    free(pool);
 }
 
 static struct of_plan plan_of(struct of_step *steps, struct of_tensor *tensors)
@@ -66,11 +78,11 @@ static void test_output_and_plane(void **state)
                  {ONEFOLD_DTYPE_F64, 8, false}};
     struct of_arena arena;
     onefold_error err;
-    uint8_t *pool = aligned_alloc(OF_DIRECT_ALIGN_MAX, how.slot_bytes);
+    struct of_pool pool = {.data = aligned_alloc(OF_DIRECT_ALIGN_MAX, how.slot_bytes)};
     const struct of_slot_sizes sizes = {.how = &how, .leaf_count_max = 1, .step_count_max = 1};
 
     (void)state;
-    assert_non_null(pool);
+    assert_non_null(pool.data);
     of_arena_init(&arena, 0);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct of_step step = {.kind = OF_STEP_MERGE};
@@ -82,7 +94,7 @@ static void test_output_and_plane(void **state)
             const uint64_t elems = 1000;
             const uint8_t *plane;
 
-            assert_int_equal(of_slot_init(&slot, 0, &sizes, pool, &arena, &err), ONEFOLD_OK);
+            assert_int_equal(of_slot_init(&slot, 0, &sizes, &pool, &arena, &err), ONEFOLD_OK);
             slot.visit = (struct of_visit){.step_count = 1,
                                            .elem_count = elems,
                                            .out_offset = offset,
@@ -105,7 +117,7 @@ static void test_output_and_plane(void **state)
         }
     }
     of_arena_finish(&arena);
-    free(pool);
+    free(pool.data);
 }
 
 int main(void)

@@ -99,7 +99,7 @@ static void test_items_come_back(void **state)
     assert_int_equal(crew.thread_count, WORKERS);
     assert_null(of_crew_take(&crew));
     for (size_t i = 0; i < ITEMS; i++) {
-        of_crew_give(&crew, &items[i]);
+        of_crew_give(&crew, 0, &items[i]);
     }
     while (taken < ITEMS) {
         if (of_crew_take(&crew) != NULL) {
@@ -140,11 +140,53 @@ static void test_finish_processes_what_is_queued(void **state)
     (void)state;
     assert_int_equal(of_crew_init(&crew, &options, &err), ONEFOLD_OK);
     for (size_t i = 0; i < ITEMS; i++) {
-        of_crew_give(&crew, &items[i]);
+        of_crew_give(&crew, 0, &items[i]);
     }
     of_crew_finish(&crew);
     assert_int_equal(atomic_load(&work_calls), ITEMS);
     of_crew_finish(&crew); /* finished is fine */
+}
+
+/* An item goes to a worker of its group, and to its group's scratch. Groups without a worker are
+ * served by those that have some. */
+static void test_groups(void **state)
+{
+    enum { GROUPS = 3, EACH = 2, GROUP_BYTES = EACH * SCRATCH_BYTES + 64 };
+    static _Alignas(64) uint8_t scratch[GROUPS * GROUP_BYTES];
+
+    (void)state;
+    for (uint32_t workers = 1; workers <= GROUPS * EACH; workers++) {
+        static struct item items[ITEMS];
+        static atomic_int work_calls;
+        const uint32_t served = workers < GROUPS ? workers : GROUPS;
+        const struct of_crew_options options = {.worker_count = workers,
+                                                .group_count = GROUPS,
+                                                .item_count = ITEMS,
+                                                .work = work,
+                                                .context = &work_calls,
+                                                .scratch = scratch,
+                                                .scratch_bytes = SCRATCH_BYTES,
+                                                .group_bytes = GROUP_BYTES};
+        struct of_crew crew;
+        onefold_error err;
+
+        memset(items, 0, sizeof(items));
+        atomic_store(&work_calls, 0);
+        assert_int_equal(of_crew_init(&crew, &options, &err), ONEFOLD_OK);
+        for (uint32_t i = 0; i < ITEMS; i++) {
+            of_crew_give(&crew, i % GROUPS, &items[i]);
+        }
+        of_crew_finish(&crew);
+        assert_int_equal(atomic_load(&work_calls), ITEMS);
+        for (uint32_t i = 0; i < ITEMS; i++) {
+            const uint64_t at = (uint64_t)(items[i].scratch - scratch);
+
+            assert_int_equal(items[i].times, 1);
+            assert_int_equal(at / GROUP_BYTES, i % GROUPS % served);
+            assert_int_equal(at % GROUP_BYTES % SCRATCH_BYTES, 0);
+            assert_true(at % GROUP_BYTES < EACH * SCRATCH_BYTES);
+        }
+    }
 }
 
 static void test_signals_are_restored(void **state)
@@ -221,6 +263,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_items_come_back),
         cmocka_unit_test(test_finish_processes_what_is_queued),
+        cmocka_unit_test(test_groups),
         cmocka_unit_test(test_signals_are_restored),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_thread_limit),

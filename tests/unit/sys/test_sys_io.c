@@ -260,7 +260,7 @@ static bool refuse_call(uint32_t number, int refusal)
 
 static int refused_ring(int refusal)
 {
-    const struct of_io_options options = {.depth = 4};
+    struct of_io_options options = {.depth = 4};
     onefold_error err;
     onefold_error note;
     struct of_io io;
@@ -268,6 +268,11 @@ static int refused_ring(int refusal)
     if (of_io_backend_find("uring") == NULL || !refuse_call(SYS_io_uring_setup, refusal)) {
         return 77;
     }
+    options.ring_count = 3;
+    if (of_io_init(&io, "uring", &options, NULL, &err) == ONEFOLD_OK || err.sys_errno != refusal) {
+        return 3;
+    }
+    options.ring_count = 1;
     if (of_io_init(&io, "uring", &options, NULL, &err) == ONEFOLD_OK || err.sys_errno != refusal ||
         strcmp(err.id, "io-backend") != 0) {
         return 1;

@@ -31,6 +31,8 @@ enum { DEPTH = 16, CHUNK_BYTES = 65536, CHUNKS = 200, TAIL_BYTES = 1234 };
 struct fixture {
     const char *backend;
     bool direct;
+    uint32_t ring_count;
+    uint32_t part_count;
     struct tmpdir dir;
     struct tmpdir_name path;
     struct of_pool pool;
@@ -87,7 +89,10 @@ static int set_up(void **state)
 {
     struct fixture *fixture = *state;
     onefold_error err;
-    struct of_io_options options = {.depth = DEPTH, .pool_bytes = (uint64_t)DEPTH * CHUNK_BYTES};
+    struct of_io_options options = {.depth = DEPTH,
+                                    .pool_bytes = (uint64_t)DEPTH * CHUNK_BYTES,
+                                    .ring_count = fixture->ring_count,
+                                    .part_count = fixture->part_count};
     onefold_status status;
 
     fixture->dir = tmpdir_make();
@@ -180,6 +185,7 @@ static void submit_chunk(struct fixture *fixture, size_t index, uint64_t chunk)
                               .length = CHUNK_BYTES,
                               .length_must = chunk < CHUNKS ? CHUNK_BYTES : TAIL_BYTES,
                               .buffer = buffer_of(fixture, index),
+                              .ring = (uint32_t)index,
                               .owner = &fixture->reqs[index]};
     of_io_submit(&fixture->io, req);
 }
@@ -307,6 +313,7 @@ static void test_write(void **state)
                                               .offset = offset,
                                               .length = CHUNK_BYTES,
                                               .length_must = CHUNK_BYTES,
+                                              .ring = (uint32_t)i,
                                               .buffer = buffer};
         of_io_submit(&fixture->io, &fixture->reqs[i]);
     }
@@ -440,13 +447,17 @@ int main(void)
 {
     static struct fixture uring = {.backend = "uring"};
     static struct fixture uring_direct = {.backend = "uring", .direct = true};
+    static struct fixture rings = {.backend = "uring", .ring_count = 3};
+    static struct fixture rings_direct = {
+        .backend = "uring", .direct = true, .ring_count = 4, .part_count = 2};
     static struct fixture threads = {.backend = "threads"};
     static struct fixture threads_direct = {.backend = "threads", .direct = true};
     static struct fixture mapped = {.backend = "mmap"};
     static struct fixture mapped_direct = {.backend = "mmap", .direct = true};
     const struct CMUnitTest tests[] = {
-        BACKEND_TESTS(uring),          BACKEND_TESTS(uring_direct), BACKEND_TESTS(threads),
-        BACKEND_TESTS(threads_direct), BACKEND_TESTS(mapped),       BACKEND_TESTS(mapped_direct),
+        BACKEND_TESTS(uring),        BACKEND_TESTS(uring_direct),  BACKEND_TESTS(rings),
+        BACKEND_TESTS(rings_direct), BACKEND_TESTS(threads),       BACKEND_TESTS(threads_direct),
+        BACKEND_TESTS(mapped),       BACKEND_TESTS(mapped_direct),
     };
 
     keep_handler();

@@ -37,6 +37,27 @@ static void test_sizes(void **state)
     }
 }
 
+/* Parts of whole huge pages, whatever they lie on. */
+static void test_parts(void **state)
+{
+    const struct of_nodes nodes = {.count = 2, .ids = {0, OF_NODES_MAX - 1}};
+
+    (void)state;
+    for (uint32_t count = 1; count <= 3; count++) {
+        struct of_pool pool;
+        onefold_error err;
+
+        assert_int_equal(of_pool_init_parts(&pool, 2 * OF_MIB + 1, count, &nodes, &err),
+                         ONEFOLD_OK);
+        assert_int_equal(pool.part_bytes, 4 * OF_MIB);
+        assert_int_equal(pool.part_count, count);
+        assert_int_equal(pool.size_bytes, count * pool.part_bytes);
+        assert_int_equal((uintptr_t)pool.data % (2 * OF_MIB), 0);
+        memset(pool.data, 0xFF, pool.size_bytes);
+        of_pool_finish(&pool);
+    }
+}
+
 /* Nothing is loaded later: all pages are resident at once. */
 static void test_resident(void **state)
 {
@@ -75,6 +96,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_parts),
         cmocka_unit_test(test_resident),
         cmocka_unit_test(test_refusals),
     };
