@@ -49,12 +49,14 @@ enum { RECIPE_FACTOR = 16 };
 /* Fewer slots than this leave disk or workers idle; more than the upper aim gains nothing. */
 enum { SLOTS_WANTED_MIN = 4, SLOTS_AIM_MIN = 16, SLOTS_POSSIBLE_MIN = 2 };
 /* For each worker, two at least: reads of more bytes than that underway together made cold merges
- * slower; slots of more bytes together, of which a part is read while others are worked on, hashed
- * or written, gained nothing (docs/decisions/010-bytes-in-flight.md). Reads are not made smaller
- * than this for it. */
-#define FLIGHT_BYTES_AIM   (10 * OF_MIB)
-#define SLOTS_BYTES_AIM    (24 * OF_MIB)
-#define READ_BYTES_AIM_MIN (512 * OF_KIB)
+ * slower. Slots of more bytes together than the aim, of which a part is read while others are
+ * worked on, hashed or written, gain little; but most of them wait for their write, so twice as
+ * many as must be are worth their memory, up to the second aim, before reads are made smaller,
+ * which they are down to this (docs/decisions/010-bytes-in-flight.md). */
+#define FLIGHT_BYTES_AIM     (10 * OF_MIB)
+#define SLOTS_BYTES_AIM      (24 * OF_MIB)
+#define SLOTS_BYTES_AIM_MORE (48 * OF_MIB)
+#define READ_BYTES_AIM_MIN   (512 * OF_KIB)
 
 /* ---- The bound ---- */
 
@@ -414,18 +416,21 @@ static uint64_t slots_wanted(const struct budget *budget, const struct shape *sh
     return cap_slots(budget, shape, slots_least(budget));
 }
 
-static uint64_t slots_bytes_aim(const struct budget *budget)
+static uint64_t for_workers(const struct budget *budget, uint64_t each_bytes)
 {
-    return SLOTS_BYTES_AIM * of_num_max(budget->worker_count, 2);
+    return each_bytes * of_num_max(budget->worker_count, 2);
 }
 
 static uint64_t slots_aim(const struct budget *budget, const struct shape *shape)
 {
+    const uint64_t each = slot_bytes(shape, shape->area_count);
+    const uint64_t least = slots_least(budget);
     const uint64_t most = of_num_max(SLOTS_AIM_MIN, 2 * budget->worker_count + 4);
-    const uint64_t few = slots_bytes_aim(budget) / slot_bytes(shape, shape->area_count);
-    const uint64_t slots = of_num_max(slots_least(budget), of_num_min(few, most));
+    const uint64_t few = of_num_min(for_workers(budget, SLOTS_BYTES_AIM) / each, most);
+    const uint64_t twice = of_num_min(for_workers(budget, SLOTS_BYTES_AIM_MORE) / each, 2 * least);
 
-    return cap_slots(budget, shape, of_num_min(slots, OF_SLOTS_MAX));
+    return cap_slots(budget, shape,
+                     of_num_min(of_num_max(least, of_num_max(few, twice)), OF_SLOTS_MAX));
 }
 
 /* Bytes of one read, were memory no matter: small enough for twice the slots there have to be. */
@@ -436,7 +441,7 @@ static uint64_t read_bytes_aim(const struct budget *budget)
     uint64_t read_bytes = OF_READ_BYTES_AIM;
 
     while (read_bytes > READ_BYTES_AIM_MIN &&
-           2 * slots_least(budget) * areas * read_bytes > slots_bytes_aim(budget)) {
+           2 * slots_least(budget) * areas * read_bytes > for_workers(budget, SLOTS_BYTES_AIM)) {
         read_bytes /= 2;
     }
     return read_bytes;
@@ -470,6 +475,22 @@ static uint32_t areas_allowed(const struct budget *budget)
         return inputs;
     }
     return wish > 0 && wish < inputs ? wish : inputs;
+}
+
+/* Tries reads of full length in twice the slots there have to be, all inputs together. */
+static bool try_roomy(const struct budget *budget, struct shape *shape)
+{
+    const uint32_t inputs = budget->build->plan->input_count;
+    const uint64_t slots = 2 * slots_least(budget);
+
+    if (areas_allowed(budget) != inputs) {
+        return false;
+    }
+    cut(budget, OF_READ_BYTES_AIM, false, shape);
+    shape->area_count = inputs;
+    return slots * slot_bytes(shape, inputs) <= for_workers(budget, SLOTS_BYTES_AIM_MORE) &&
+           total_bytes(budget, shape, inputs, cap_slots(budget, shape, slots)) <=
+               budget->memory_bytes;
 }
 
 /* Tries one tile size. */
@@ -650,11 +671,12 @@ onefold_status of_budget_choose(struct of_build *build, onefold_error *err)
     struct shape shape = {0};
     const uint64_t least = read_bytes_min(build->plan);
     uint64_t read_bytes;
-    bool found = false;
+    bool found;
 
     add_fixed(&budget, build->memory_bytes);
     read_bytes = read_bytes_aim(&budget);
     OF_TRY(check_texts(&budget, err));
+    found = try_roomy(&budget, &shape);
     while (!found && read_bytes >= least) {
         found = try_size(&budget, read_bytes, 0, &shape);
         read_bytes /= 2;
