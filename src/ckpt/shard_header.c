@@ -16,8 +16,11 @@
 /* Enough for the length field and for every magic number that is recognised. */
 enum { FIRST_BYTES = 512 };
 /* Hashed at a time: one request of most devices. */
-#define HASHED_BYTES (256 * OF_KIB)
-#define STEP_BYTES   OF_MIB
+#define HASHED_BYTES   (256 * OF_KIB)
+#define STEP_BYTES     OF_MIB
+/* Asked for at a time, ahead of the hashing: one request after the other would make a large header
+ * wait for the disk dozens of times. */
+#define EXPECTED_BYTES (8 * OF_MIB)
 
 /* A window and how much of it was given back. */
 struct walker {
@@ -63,6 +66,17 @@ static onefold_status header_length(int fd, uint64_t file_bytes, uint64_t *ret_b
     return status;
 }
 
+/* Keeps between one and two portions asked for in front of `at`. */
+static void expect_ahead(int fd, uint64_t at, uint64_t end)
+{
+    const uint64_t first = at == 0 ? 0 : at + EXPECTED_BYTES;
+    const uint64_t last = of_num_min(end, at + 2 * EXPECTED_BYTES);
+
+    if (at % EXPECTED_BYTES == 0 && first < last) {
+        of_file_expect(fd, first, last - first);
+    }
+}
+
 /* Read, not mapped: the fault on a page of a map reads ahead, past the header. */
 static onefold_status hash_header(int fd, struct of_shard *shard, onefold_error *err)
 {
@@ -76,6 +90,7 @@ static onefold_status hash_header(int fd, struct of_shard *shard, onefold_error 
     for (uint64_t at = 0; at < shard->data_offset && status == ONEFOLD_OK; at += HASHED_BYTES) {
         const uint64_t length = of_num_min(HASHED_BYTES, shard->data_offset - at);
 
+        expect_ahead(fd, at, shard->data_offset);
         status = of_file_read_at(fd, buffer, length, at, err);
         if (status == ONEFOLD_OK) {
             of_hash_update(hash, buffer, (size_t)length);

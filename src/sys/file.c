@@ -312,6 +312,11 @@ onefold_status of_file_reserve(int fd, uint64_t size_bytes, onefold_error *err)
     return of_file_resize(fd, size_bytes, err);
 }
 
+void of_file_expect(int fd, uint64_t offset, uint64_t length)
+{
+    (void)posix_fadvise(fd, (off_t)offset, (off_t)length, POSIX_FADV_WILLNEED);
+}
+
 /* --- Positional transfers --- */
 
 onefold_status of_file_read_at(int fd, void *to, uint64_t length, uint64_t offset,

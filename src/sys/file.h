@@ -67,6 +67,9 @@ OF_NODISCARD onefold_status of_file_create_folder(int folder, const char *name, 
  * space-reserve (ENOSPC, EDQUOT, EFBIG), output-io. */
 OF_NODISCARD onefold_status of_file_reserve(int fd, uint64_t size_bytes, onefold_error *err);
 OF_NODISCARD onefold_status of_file_resize(int fd, uint64_t size_bytes, onefold_error *err);
+/* The range is about to be read: the kernel may load it, in requests as large as it likes and many
+ * at a time, and nothing else. Advice; never fails. */
+void of_file_expect(int fd, uint64_t offset, uint64_t length);
 /* Positional, whole or error; EINTR and short transfers are handled. Ids: input-io (and
  * input-changed at end of file), output-io, space-run. */
 OF_NODISCARD onefold_status of_file_read_at(int fd, void *to, uint64_t length, uint64_t offset,
