@@ -96,6 +96,33 @@ static inline void of_text_add_char(struct of_text *text, char c)
 }
 
 void of_text_add_u64(struct of_text *text, uint64_t value);
+
+/* Small parts of which it is known how many bytes they take at most: room is made for all of them
+ * at once, and nothing is looked at any more until they are taken into the text. */
+enum { OF_PEN_U64_BYTES = 20 };
+struct of_pen {
+    struct of_text *text;
+    char *at;
+};
+
+/* False when the text has failed; then there is nothing to write to. */
+OF_NODISCARD bool of_pen_begin(struct of_pen *pen, struct of_text *text, size_t bytes_max);
+
+static inline void of_pen_add(struct of_pen *pen, struct of_str part)
+{
+    memcpy(pen->at, part.data, part.length);
+    pen->at += part.length;
+}
+
+/* OF_PEN_U64_BYTES at most. */
+void of_pen_add_u64(struct of_pen *pen, uint64_t value);
+
+static inline void of_pen_end(const struct of_pen *pen)
+{
+    *pen->at = '\0';
+    pen->text->length = (size_t)(pen->at - pen->text->data);
+}
+
 void of_text_print(struct of_text *text, const char *format, ...) OF_PRINTF(2, 3);
 /* Adds the shortest decimal form that reads back as the same double; "0.4", "1e-05", "-3". */
 void of_text_add_double(struct of_text *text, double value);

@@ -6,6 +6,7 @@
  */
 #include "fmt/json.h"
 
+#include "base/check.h"
 #include "base/limits.h"
 
 #include <jansson.h>
@@ -158,13 +159,25 @@ static enum of_json_kind kind_of(char first)
     }
 }
 
-static onefold_status scan_value(const struct scan *scan, size_t at, struct of_json_member *member,
-                                 size_t *ret_end, onefold_error *err)
+/* The value at `at` without a scan, where the visitor knows it. */
+static size_t take_value(const struct of_json_walk *walk, struct of_str document, size_t at)
 {
-    size_t end = at;
+    return walk->take == NULL ? 0
+                              : walk->take(walk->context, (struct of_str){document.data + at,
+                                                                          document.length - at});
+}
+
+static onefold_status scan_value(const struct scan *scan, const struct of_json_walk *walk,
+                                 size_t at, struct of_json_member *member, size_t *ret_end,
+                                 onefold_error *err)
+{
+    size_t end = at + take_value(walk, scan->document, at);
     char first = at < scan->document.length ? scan->document.data[at] : '\0';
 
-    if (first == '"') {
+    member->taken = end > at;
+    if (member->taken) {
+        of_assert(end <= scan->document.length);
+    } else if (first == '"') {
         OF_TRY(scan_string(scan, at, &end, err));
     } else if (first == '{' || first == '[') {
         OF_TRY(scan_container(scan, at, &end, err));
@@ -340,29 +353,48 @@ struct walking {
     struct of_text scratch;
 };
 
+/* A key in all its forms: *at goes from its opening quote to behind the closing one. */
+static onefold_status decode_key(struct walking *walking, size_t *at, struct of_json_member *member,
+                                 onefold_error *err)
+{
+    const struct scan *scan = &walking->scan;
+    const struct of_json_walk *walk = walking->walk;
+    const size_t start = *at;
+
+    OF_TRY(scan_string(scan, start, at, err));
+    if (decode_string((struct of_str){scan->document.data + start, *at - start}, walk->id_syntax,
+                      true, &walking->scratch, &member->key, err) != ONEFOLD_OK) {
+        err->offset = member->key_offset;
+        return of_err_prefix(err, "key at byte %llu", (unsigned long long)member->key_offset);
+    }
+    if (member->key.length > 0 && memchr(member->key.data, '\0', member->key.length) != NULL) {
+        return scan_error(scan, walk->id_nul != NULL ? walk->id_nul : walk->id_syntax, start,
+                          "a key holds a NUL character", err);
+    }
+    return ONEFOLD_OK;
+}
+
 static onefold_status read_key(struct walking *walking, size_t *at, struct of_json_member *member,
                                onefold_error *err)
 {
     const struct scan *scan = &walking->scan;
     const struct of_json_walk *walk = walking->walk;
     struct of_str document = scan->document;
-    size_t end = 0;
+    size_t plain_end;
 
     if (*at >= document.length || document.data[*at] != '"') {
         return scan_error(scan, walk->id_syntax, *at, "a key in double quotes is expected", err);
     }
-    OF_TRY(scan_string(scan, *at, &end, err));
     member->key_offset = scan->base_offset + *at;
-    if (decode_string((struct of_str){document.data + *at, end - *at}, walk->id_syntax, true,
-                      &walking->scratch, &member->key, err) != ONEFOLD_OK) {
-        err->offset = member->key_offset;
-        return of_err_prefix(err, "key at byte %llu", (unsigned long long)member->key_offset);
+    plain_end = of_str_skip_plain(document, *at + 1);
+    if (plain_end < document.length && document.data[plain_end] == '"') {
+        /* Nothing in it that would have to be looked at. */
+        member->key = (struct of_str){document.data + *at + 1, plain_end - *at - 1};
+        *at = plain_end + 1;
+    } else {
+        OF_TRY(decode_key(walking, at, member, err));
     }
-    if (member->key.length > 0 && memchr(member->key.data, '\0', member->key.length) != NULL) {
-        return scan_error(scan, walk->id_nul != NULL ? walk->id_nul : walk->id_syntax, *at,
-                          "a key holds a NUL character", err);
-    }
-    *at = skip_space(document, end);
+    *at = skip_space(document, *at);
     if (*at >= document.length || document.data[*at] != ':') {
         return scan_error(scan, walk->id_syntax, *at, "':' is expected", err);
     }
@@ -383,7 +415,7 @@ static onefold_status walk_one(struct walking *walking, size_t *at, onefold_erro
     if (walking->keyed) {
         OF_TRY(read_key(walking, at, &member, err));
     }
-    OF_TRY(scan_value(scan, *at, &member, &end, err));
+    OF_TRY(scan_value(scan, walk, *at, &member, &end, err));
     if (walk->member_bytes_max != 0 && end - start > walk->member_bytes_max) {
         return scan_error(scan, walk->id_syntax, start, "an entry is too long", err);
     }

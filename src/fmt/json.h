@@ -33,11 +33,15 @@ struct of_json_member {
     uint64_t key_offset; /* in the document, of the opening quote */
     uint64_t value_offset;
     enum of_json_kind kind; /* by the first byte; number kinds are settled by the typed readers */
+    bool taken;             /* the walk's take function has read the value */
 };
 
 /* Returns ONEFOLD_OK to go on. */
 typedef onefold_status of_json_member_fn(void *context, const struct of_json_member *member,
                                          onefold_error *err);
+/* Reads the value at the start of `rest` if it is, to the letter, what the visitor mostly meets:
+ * returns its length, which must be that of one whole JSON value. 0: it has to be scanned. */
+typedef size_t of_json_take_fn(void *context, struct of_str rest);
 /* Called now and then with the offset before which the document is not needed any more. */
 typedef void of_json_release_fn(void *context, uint64_t upto_offset);
 
@@ -48,6 +52,7 @@ struct of_json_walk {
     const char *id_depth;      /* id for nesting above OF_JSON_DEPTH_MAX; NULL = id_syntax */
     const char *id_nul;        /* id for NUL in a key; NULL = id_syntax */
     uint64_t base_offset;      /* where the document lies; counted into every offset given out */
+    of_json_take_fn *take;     /* may be NULL */
     of_json_member_fn *member;
     of_json_release_fn *release; /* may be NULL */
     void *context;

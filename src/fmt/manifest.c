@@ -427,10 +427,68 @@ void of_manifest_emit_input_file(struct of_json_writer *writer,
     of_json_end_object(writer);
 }
 
-static void emit_count(struct of_text *text, struct of_str key, uint64_t count)
+/* Of a tensor, in front of its file, between file and name, and behind the name. */
+enum { HEAD_BYTES_MAX = 96, MIDDLE_BYTES_MAX = 80, TAIL_BYTES_MAX = 160 };
+/* Of each dimension: a comma and a number. */
+enum { DIMENSION_BYTES_MAX = 1 + OF_PEN_U64_BYTES };
+
+static void add_count(struct of_pen *pen, struct of_str key, uint64_t count)
 {
-    of_text_add(text, key);
-    of_text_add_u64(text, count);
+    of_pen_add(pen, key);
+    of_pen_add_u64(pen, count);
+}
+
+static void emit_head(struct of_text *text, const struct of_manifest_tensor *recorded)
+{
+    const char *dtype = onefold_dtype_name((onefold_dtype)recorded->tensor->dtype);
+    struct of_pen pen;
+
+    if (!of_pen_begin(&pen, text, HEAD_BYTES_MAX)) {
+        return;
+    }
+    of_pen_add(&pen, OF_STR("{\"digest\":\""));
+    of_hash_hex(recorded->digest.bytes, sizeof(recorded->digest.bytes), pen.at);
+    pen.at += 2 * sizeof(recorded->digest.bytes);
+    of_pen_add(&pen, OF_STR("\",\"dtype\":\""));
+    of_pen_add(&pen, of_str_from(dtype));
+    of_pen_add(&pen, OF_STR("\",\"file\":"));
+    of_pen_end(&pen);
+}
+
+static void emit_middle(struct of_text *text, const struct of_manifest_tensor *recorded)
+{
+    struct of_pen pen;
+
+    if (!of_pen_begin(&pen, text, MIDDLE_BYTES_MAX)) {
+        return;
+    }
+    add_count(&pen, OF_STR(",\"inf_in\":"), recorded->inf_in);
+    add_count(&pen, OF_STR(",\"inf_out\":"), recorded->inf_out);
+    of_pen_add(&pen, OF_STR(",\"name\":"));
+    of_pen_end(&pen);
+}
+
+static void emit_tail(struct of_text *text, const struct of_manifest_tensor *recorded)
+{
+    const struct of_tensor *tensor = recorded->tensor;
+    struct of_pen pen;
+
+    if (!of_pen_begin(&pen, text, TAIL_BYTES_MAX + (size_t)tensor->rank * DIMENSION_BYTES_MAX)) {
+        return;
+    }
+    add_count(&pen, OF_STR(",\"nan_in\":"), recorded->nan_in);
+    add_count(&pen, OF_STR(",\"nan_out\":"), recorded->nan_out);
+    add_count(&pen, OF_STR(",\"offset\":"), tensor->offset);
+    add_count(&pen, OF_STR(",\"overflow\":"), recorded->overflow_count);
+    of_pen_add(&pen, OF_STR(",\"shape\":["));
+    for (uint32_t i = 0; i < tensor->rank; i++) {
+        if (i > 0) {
+            of_pen_add(&pen, OF_STR(","));
+        }
+        of_pen_add_u64(&pen, tensor->shape[i]);
+    }
+    of_pen_add(&pen, OF_STR("]}"));
+    of_pen_end(&pen);
 }
 
 /* Keys are added as they stand in the file, with what is around them: there may be a hundred
@@ -438,32 +496,13 @@ static void emit_count(struct of_text *text, struct of_str key, uint64_t count)
 void of_manifest_emit_tensor(struct of_json_writer *writer,
                              const struct of_manifest_tensor *recorded)
 {
-    const struct of_tensor *tensor = recorded->tensor;
     struct of_text *text = &writer->text;
-    char hex[2 * sizeof(recorded->digest.bytes) + 1];
 
     of_assert(writer->indent == 0);
-    of_hash_hex(recorded->digest.bytes, sizeof(recorded->digest.bytes), hex);
-    of_json_add_raw(writer, OF_STR("{\"digest\":\""));
-    of_text_add(text, (struct of_str){hex, sizeof(hex) - 1});
-    of_text_add(text, OF_STR("\",\"dtype\":\""));
-    of_text_add(text, of_str_from(onefold_dtype_name((onefold_dtype)tensor->dtype)));
-    of_text_add(text, OF_STR("\",\"file\":"));
+    of_json_add_raw(writer, OF_STR(""));
+    emit_head(text, recorded);
     of_json_quote(text, recorded->file);
-    emit_count(text, OF_STR(",\"inf_in\":"), recorded->inf_in);
-    emit_count(text, OF_STR(",\"inf_out\":"), recorded->inf_out);
-    of_text_add(text, OF_STR(",\"name\":"));
-    of_json_quote(text, tensor->name);
-    emit_count(text, OF_STR(",\"nan_in\":"), recorded->nan_in);
-    emit_count(text, OF_STR(",\"nan_out\":"), recorded->nan_out);
-    emit_count(text, OF_STR(",\"offset\":"), tensor->offset);
-    emit_count(text, OF_STR(",\"overflow\":"), recorded->overflow_count);
-    of_text_add(text, OF_STR(",\"shape\":["));
-    for (uint32_t i = 0; i < tensor->rank; i++) {
-        if (i > 0) {
-            of_text_add_char(text, ',');
-        }
-        of_text_add_u64(text, tensor->shape[i]);
-    }
-    of_text_add(text, OF_STR("]}"));
+    emit_middle(text, recorded);
+    of_json_quote(text, recorded->tensor->name);
+    emit_tail(text, recorded);
 }

@@ -47,6 +47,7 @@ struct parse {
     bool warned_field;
     bool in_visitor;        /* that is where it failed */
     uint64_t member_offset; /* of the member that is read, in the JSON text */
+    struct of_st_entry entry;
     struct of_text scratch;
 };
 
@@ -217,9 +218,9 @@ static bool store_shape(struct parse *parse, const struct of_st_entry *entry,
     return true;
 }
 
-static onefold_status add_tensor(struct parse *parse, struct of_str name,
-                                 const struct of_st_entry *entry, onefold_error *err)
+static onefold_status add_tensor(struct parse *parse, struct of_str name, onefold_error *err)
 {
+    const struct of_st_entry *entry = &parse->entry;
     struct tensor_piece *piece = parse->last_piece;
     const struct of_tensor *before = piece != NULL ? &piece->tensors[piece->count - 1] : NULL;
     struct of_tensor *tensor;
@@ -243,12 +244,18 @@ static onefold_status add_tensor(struct parse *parse, struct of_str name,
     return ONEFOLD_OK;
 }
 
+static size_t take_entry(void *context, struct of_str rest)
+{
+    struct parse *parse = context;
+
+    return of_st_entry_take(rest, &parse->entry);
+}
+
 static onefold_status read_member(void *context, const struct of_json_member *member,
                                   onefold_error *err)
 {
     struct parse *parse = context;
     const struct of_parse_in *in = parse->in;
-    struct of_st_entry entry;
     onefold_status status;
 
     parse->member_offset = member->key_offset - 8;
@@ -260,12 +267,12 @@ static onefold_status read_member(void *context, const struct of_json_member *me
             err->offset = member->key_offset;
         } else {
             status = of_st_entry_parse(member, in->file_bytes - in->bytes.length, &parse->scratch,
-                                       &entry, err);
+                                       &parse->entry, err);
         }
         if (status == ONEFOLD_OK) {
-            status = add_tensor(parse, member->key, &entry, err);
+            status = add_tensor(parse, member->key, err);
         }
-        if (status == ONEFOLD_OK && entry.unknown_field && !parse->warned_field) {
+        if (status == ONEFOLD_OK && parse->entry.unknown_field && !parse->warned_field) {
             parse->warned_field = true; /* once: every entry of a file tends to have it */
             of_report_warning(in->report, "st-field-unknown", in->file,
                               "tensor \"%s\" has a field besides dtype, shape and data_offsets; "
@@ -398,6 +405,7 @@ static onefold_status parse_header(struct parse *parse, struct of_header *header
                                       .id_depth = "st-depth",
                                       .id_nul = "st-name-nul",
                                       .base_offset = 8,
+                                      .take = take_entry,
                                       .member = read_member,
                                       .release = in->release != NULL ? release_text : NULL,
                                       .context = parse};

@@ -39,27 +39,38 @@ static void emit_metadata(struct of_json_writer *writer, const struct of_pair *m
     of_mem_free(order);
 }
 
+/* Of an entry behind its name: what is always there, a dtype and two numbers. */
+enum { ENTRY_BYTES_MAX = 96 };
+/* Of each dimension: a comma and a number. */
+enum { DIMENSION_BYTES_MAX = 1 + OF_PEN_U64_BYTES };
+
 /* What stands between name, dtype and numbers is always the same and is added as it is: a header
  * may have a hundred thousand entries. */
 static void emit_tensor(struct of_json_writer *writer, const struct of_tensor *tensor)
 {
-    struct of_text *text = &writer->text;
+    struct of_pen pen;
 
     of_json_key_str(writer, tensor->name);
-    of_json_add_raw(writer, OF_STR("{\"dtype\":\""));
-    of_text_add(text, of_str_from(onefold_dtype_name((onefold_dtype)tensor->dtype)));
-    of_text_add(text, OF_STR("\",\"shape\":["));
+    writer->after_key = false;
+    if (!of_pen_begin(&pen, &writer->text,
+                      ENTRY_BYTES_MAX + (size_t)tensor->rank * DIMENSION_BYTES_MAX)) {
+        return;
+    }
+    of_pen_add(&pen, OF_STR("{\"dtype\":\""));
+    of_pen_add(&pen, of_str_from(onefold_dtype_name((onefold_dtype)tensor->dtype)));
+    of_pen_add(&pen, OF_STR("\",\"shape\":["));
     for (uint32_t i = 0; i < tensor->rank; i++) {
         if (i > 0) {
-            of_text_add_char(text, ',');
+            of_pen_add(&pen, OF_STR(","));
         }
-        of_text_add_u64(text, tensor->shape[i]);
+        of_pen_add_u64(&pen, tensor->shape[i]);
     }
-    of_text_add(text, OF_STR("],\"data_offsets\":["));
-    of_text_add_u64(text, tensor->offset);
-    of_text_add_char(text, ',');
-    of_text_add_u64(text, tensor->offset + tensor->byte_count);
-    of_text_add(text, OF_STR("]}"));
+    of_pen_add(&pen, OF_STR("],\"data_offsets\":["));
+    of_pen_add_u64(&pen, tensor->offset);
+    of_pen_add(&pen, OF_STR(","));
+    of_pen_add_u64(&pen, tensor->offset + tensor->byte_count);
+    of_pen_add(&pen, OF_STR("]}"));
+    of_pen_end(&pen);
 }
 
 void of_safetensors_emit(const struct of_tensor *tensors, uint64_t tensor_count,

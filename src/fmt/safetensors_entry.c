@@ -8,6 +8,8 @@
 #include <string.h>
 
 enum { SEEN_DTYPE = 1, SEEN_SHAPE = 2, SEEN_OFFSETS = 4 };
+/* No type has a longer name. */
+enum { DTYPE_BYTES_MAX = 16 };
 
 /* An entry while its fields are walked. */
 struct reading {
@@ -16,7 +18,6 @@ struct reading {
     unsigned seen;
     uint32_t rank;         /* of the shape so far */
     uint32_t offset_count; /* of data_offsets so far */
-    uint64_t data_bytes;   /* of the file */
 };
 
 onefold_status of_st_name_check(struct of_str name, onefold_error *err)
@@ -193,6 +194,7 @@ static onefold_status check_size(struct of_st_entry *entry, uint64_t data_bytes,
     uint64_t product = 1;
     bool is_empty = false;
     uint64_t bytes = 0;
+    uint64_t bits;
 
     for (uint32_t i = 0; i < entry->rank; i++) {
         if (entry->shape[i] == 0) {
@@ -201,7 +203,7 @@ static onefold_status check_size(struct of_st_entry *entry, uint64_t data_bytes,
             return of_err_set(err, "st-elements", "the shape has more than 2^64 elements");
         }
     }
-    if (product > UINT64_MAX / onefold_dtype_bits(entry->dtype)) {
+    if (!of_num_mul(product, onefold_dtype_bits(entry->dtype), &bits)) {
         return of_err_set(err, "st-elements", "the shape has %llu elements, too many to count",
                           (unsigned long long)product);
     }
@@ -257,20 +259,18 @@ static onefold_status parse_entry(const struct of_json_member *member, struct re
     if ((reading->seen & SEEN_OFFSETS) == 0) {
         return of_err_set(err, "st-field", "data_offsets is missing");
     }
-    return check_size(reading->entry, reading->data_bytes, err);
+    return ONEFOLD_OK;
 }
 
 /* ---- Entries as nearly all writers write them ---- */
 
 /* Steps over `word`. */
-static bool take_word(struct of_str *rest, const char *word)
+static inline bool take_word(struct of_str *rest, struct of_str word)
 {
-    const size_t length = strlen(word);
-
-    if (!of_str_starts(*rest, word)) {
+    if (rest->length < word.length || memcmp(rest->data, word.data, word.length) != 0) {
         return false;
     }
-    *rest = (struct of_str){rest->data + length, rest->length - length};
+    *rest = (struct of_str){rest->data + word.length, rest->length - word.length};
     return true;
 }
 
@@ -292,51 +292,63 @@ static bool take_number(struct of_str *rest, uint64_t *ret_value)
     return true;
 }
 
-/* {"dtype":"BF16","shape":[2,3],"data_offsets":[0,12]} and nothing else: a header has a hundred
- * thousand of them. False says nothing but that somebody else has to look. */
-static bool parse_usual(struct of_str text, struct of_st_entry *entry)
+static bool take_dtype(struct of_str *rest, onefold_dtype *ret_dtype)
 {
-    const char *quote;
+    size_t length = 0;
 
-    if (!take_word(&text, "{\"dtype\":\"")) {
+    while (length < rest->length && length < DTYPE_BYTES_MAX && rest->data[length] != '"') {
+        length++;
+    }
+    if (!of_dtype_parse((struct of_str){rest->data, length}, ret_dtype)) {
         return false;
     }
-    quote = memchr(text.data, '"', text.length);
-    if (quote == NULL ||
-        !of_dtype_parse((struct of_str){text.data, (size_t)(quote - text.data)}, &entry->dtype)) {
-        return false;
-    }
-    text = (struct of_str){quote, text.length - (size_t)(quote - text.data)};
-    if (!take_word(&text, "\",\"shape\":[")) {
-        return false;
-    }
-    while (!take_word(&text, "]")) {
-        if ((entry->rank > 0 && !take_word(&text, ",")) || entry->rank == OF_TENSOR_RANK_MAX ||
-            !take_number(&text, &entry->shape[entry->rank]) ||
+    *rest = (struct of_str){rest->data + length, rest->length - length};
+    return true;
+}
+
+static bool take_shape(struct of_str *rest, struct of_st_entry *entry)
+{
+    while (!take_word(rest, OF_STR("]"))) {
+        if ((entry->rank > 0 && !take_word(rest, OF_STR(","))) ||
+            entry->rank == OF_TENSOR_RANK_MAX || !take_number(rest, &entry->shape[entry->rank]) ||
             entry->shape[entry->rank] > OF_TENSOR_DIM_MAX) {
             return false;
         }
         entry->rank++;
     }
-    return take_word(&text, ",\"data_offsets\":[") && take_number(&text, &entry->begin) &&
-           take_word(&text, ",") && take_number(&text, &entry->end) && take_word(&text, "]}") &&
-           text.length == 0;
+    return true;
+}
+
+size_t of_st_entry_take(struct of_str text, struct of_st_entry *ret_entry)
+{
+    struct of_st_entry *entry = ret_entry;
+    struct of_str rest = text;
+
+    entry->rank = 0;
+    entry->unknown_field = false;
+    if (take_word(&rest, OF_STR("{\"dtype\":\"")) && take_dtype(&rest, &entry->dtype) &&
+        take_word(&rest, OF_STR("\",\"shape\":[")) && take_shape(&rest, entry) &&
+        take_word(&rest, OF_STR(",\"data_offsets\":[")) && take_number(&rest, &entry->begin) &&
+        take_word(&rest, OF_STR(",")) && take_number(&rest, &entry->end) &&
+        take_word(&rest, OF_STR("]}"))) {
+        return text.length - rest.length;
+    }
+    return 0;
 }
 
 onefold_status of_st_entry_parse(const struct of_json_member *member, uint64_t data_bytes,
                                  struct of_text *scratch, struct of_st_entry *ret_entry,
                                  onefold_error *err)
 {
-    struct reading reading = {.entry = ret_entry, .scratch = scratch, .data_bytes = data_bytes};
+    struct reading reading = {.entry = ret_entry, .scratch = scratch};
+    onefold_status status = ONEFOLD_OK;
 
-    onefold_status status;
-
-    memset(ret_entry, 0, sizeof(*ret_entry));
-    if (parse_usual(member->text, ret_entry)) {
-        status = check_size(ret_entry, data_bytes, err);
-    } else {
+    if (!member->taken) {
         memset(ret_entry, 0, sizeof(*ret_entry));
         status = parse_entry(member, &reading, err);
+    }
+    if (status == ONEFOLD_OK) {
+        status = check_size(ret_entry, data_bytes, err);
     }
     if (status != ONEFOLD_OK) {
         return of_err_prefix(err, "tensor \"%s\"", of_str_escape(member->key).text);

@@ -21,7 +21,13 @@ struct of_st_entry {
 /* Ids st-name-*. NUL is refused by the walk. */
 OF_NODISCARD onefold_status of_st_name_check(struct of_str name, onefold_error *err);
 
-/* `member` is the tensor's member of the header; `data_bytes` the size of the file's data. */
+/* {"dtype":"BF16","shape":[2,3],"data_offsets":[0,12]}, to the letter: a header has a hundred
+ * thousand of them. Reads one that `text` begins with and returns its length; 0 says nothing but
+ * that somebody else has to look, and then *ret_entry is anything. */
+size_t of_st_entry_take(struct of_str text, struct of_st_entry *ret_entry);
+
+/* Checks what of_st_entry_take has read into *ret_entry when it took the member, else reads it.
+ * `member` is the tensor's member of the header; `data_bytes` the size of the file's data. */
 OF_NODISCARD onefold_status of_st_entry_parse(const struct of_json_member *member,
                                               uint64_t data_bytes, struct of_text *scratch,
                                               struct of_st_entry *ret_entry, onefold_error *err);

@@ -10,6 +10,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -326,6 +327,53 @@ static void test_add_u64(void **state)
     }
 }
 
+/* Every count of digits, at both of its ends. */
+static void test_digits(void **state)
+{
+    uint64_t power = 1;
+
+    (void)state;
+    for (int digits = 1; digits <= 20; digits++) {
+        for (uint64_t value = power - 1; value <= power + 1; value++) {
+            struct of_text text = {0};
+            char wanted[32];
+
+            (void)snprintf(wanted, sizeof(wanted), "x%llu", (unsigned long long)value);
+            of_text_add_char(&text, 'x');
+            of_text_add_u64(&text, value);
+            assert_string_equal(text.data, wanted);
+            assert_int_equal(text.length, strlen(wanted));
+            of_text_finish(&text);
+        }
+        power *= 10; /* the last one overflows and is not looked at */
+    }
+}
+
+static void test_pen(void **state)
+{
+    struct of_text text = {0};
+    struct of_pen pen;
+
+    (void)state;
+    of_text_add(&text, OF_STR("["));
+    for (int i = 0; i < 1000; i++) {
+        assert_true(of_pen_begin(&pen, &text, 1 + OF_PEN_U64_BYTES + 1));
+        of_pen_add(&pen, OF_STR("a"));
+        of_pen_add_u64(&pen, i % 2 == 0 ? UINT64_MAX : 7);
+        of_pen_add(&pen, OF_STR(";"));
+        of_pen_end(&pen);
+        assert_int_equal(text.data[text.length], '\0');
+    }
+    assert_int_equal(text.length, 1 + 500 * (22 + 3));
+    assert_memory_equal(text.data, "[a18446744073709551615;a7;a1844", 31);
+    of_mem_fail_at(1, false);
+    assert_false(of_pen_begin(&pen, &text, 1 << 20));
+    of_mem_fail_at(0, false);
+    assert_true(text.failed);
+    assert_false(of_pen_begin(&pen, &text, 1));
+    of_text_finish(&text);
+}
+
 static void test_text_without_memory(void **state)
 {
     struct of_text text = {0};
@@ -363,6 +411,8 @@ int main(void)
         cmocka_unit_test(test_numbers_in_another_locale),
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_add_u64),
+        cmocka_unit_test(test_digits),
+        cmocka_unit_test(test_pen),
         cmocka_unit_test(test_text_without_memory),
     };
 

@@ -130,6 +130,62 @@ static void test_walk_refuses(void **state)
     expect_refusal(OF_STR("{\"a\\u0000\":1}"), "st-name-nul", 1);
 }
 
+/* Knows the value "[7]" and no other. */
+static size_t take_seven(void *context, struct of_str rest)
+{
+    (void)context;
+    return of_str_starts(rest, "[7]") ? 3 : 0;
+}
+
+static onefold_status visit_taken(void *context, const struct of_json_member *member,
+                                  onefold_error *err)
+{
+    OF_TRY(visit(context, member, err));
+    assert_int_equal(member->taken, of_str_is(member->text, "[7]"));
+    assert_int_equal(member->kind, OF_JSON_ARRAY);
+    return ONEFOLD_OK;
+}
+
+/* A walk whose visitor knows some values goes like one that scans them all. */
+static void test_take(void **state)
+{
+    static const char *const documents[] = {"{\"a\":[7],\"b\":[8],\"c\" : [7] }",
+                                            "{\"a\":[7]]}",
+                                            "{\"a\":[7]7}",
+                                            "{\"a\":[7]",
+                                            "{\"a\":[7",
+                                            "{\"a\":[77]}",
+                                            "{\"a\":[7],}",
+                                            "{\"\":[7],\"\\u0061\":[7],\"\xc3\xbc\":[7]}",
+                                            "{\"a\\u0000\":[7]}"};
+
+    (void)state;
+    for (size_t i = 0; i < OF_LENGTH(documents); i++) {
+        struct visits scanned = {0};
+        struct visits taken = {0};
+        struct of_json_walk walk = walk_of(&scanned);
+        onefold_error wanted;
+        onefold_error found;
+        onefold_status status;
+
+        of_err_clear(&wanted);
+        of_err_clear(&found);
+        status = of_json_walk(of_str_from(documents[i]), &walk, &wanted);
+        walk.take = take_seven;
+        walk.member = visit_taken;
+        walk.context = &taken;
+        assert_int_equal(of_json_walk(of_str_from(documents[i]), &walk, &found), status);
+        assert_string_equal(found.message, wanted.message);
+        assert_int_equal(found.offset, wanted.offset);
+        assert_int_equal(taken.count, scanned.count);
+        of_text_add_char(&scanned.text, '.');
+        of_text_add_char(&taken.text, '.');
+        assert_string_equal(taken.text.data, scanned.text.data);
+        of_text_finish(&scanned.text);
+        of_text_finish(&taken.text);
+    }
+}
+
 static void test_base_offset(void **state)
 {
     struct visits visits = {.fail_at = 2};
@@ -380,11 +436,17 @@ static void test_is_number(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_walk),          cmocka_unit_test(test_walk_refuses),
-        cmocka_unit_test(test_base_offset),   cmocka_unit_test(test_depth),
-        cmocka_unit_test(test_member_limit),  cmocka_unit_test(test_release),
-        cmocka_unit_test(test_decode_string), cmocka_unit_test(test_decode_u63),
-        cmocka_unit_test(test_parse),         cmocka_unit_test(test_check_is_strict),
+        cmocka_unit_test(test_walk),
+        cmocka_unit_test(test_walk_refuses),
+        cmocka_unit_test(test_take),
+        cmocka_unit_test(test_base_offset),
+        cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_member_limit),
+        cmocka_unit_test(test_release),
+        cmocka_unit_test(test_decode_string),
+        cmocka_unit_test(test_decode_u63),
+        cmocka_unit_test(test_parse),
+        cmocka_unit_test(test_check_is_strict),
         cmocka_unit_test(test_is_number),
     };
 

@@ -270,6 +270,76 @@ static void test_acceptances(void **state)
     }
 }
 
+/* Entries in the usual form, and what differs from it by a byte. */
+static const char *const usual_entries[] = {
+    "{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}",
+    "{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]}",
+    "{\"dtype\":\"F8_E4M3FNUZ\",\"shape\":[2,2],\"data_offsets\":[0,4]}",
+    "{\"dtype\":\"F8_E4M3FNUZFNUZFNUZ\",\"shape\":[2,2],\"data_offsets\":[0,4]}",
+    "{\"dtype\":\"f32\",\"shape\":[1],\"data_offsets\":[0,4]}",
+    "{\"dtype\":\"\",\"shape\":[1],\"data_offsets\":[0,4]}",
+    "{\"dtype\":\"F\\u00332\",\"shape\":[1],\"data_offsets\":[0,4]}",
+    "{\"dtype\":\"F32\",\"shape\":[01],\"data_offsets\":[0,4]}",
+    "{\"dtype\":\"F32\",\"shape\":[1,],\"data_offsets\":[0,4]}",
+    "{\"dtype\":\"F32\",\"shape\":[,1],\"data_offsets\":[0,4]}",
+    "{\"dtype\":\"F32\",\"shape\":[1 1],\"data_offsets\":[0,4]}",
+    "{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,4]}",
+    "{\"dtype\":\"F32\",\"shape\":[1.0],\"data_offsets\":[0,4]}",
+    "{\"dtype\":\"F32\",\"shape\":[281474976710656],\"data_offsets\":[0,4]}",
+    "{\"dtype\":\"F32\",\"shape\":[281474976710655,281474976710655],\"data_offsets\":[0,4]}",
+    "{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,4]}",
+    "{\"dtype\":\"F4\",\"shape\":[3],\"data_offsets\":[0,4]}",
+    "{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,0]}",
+    "{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,8]}",
+    "{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4,8]}",
+    "{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0]}",
+    "{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,00004]}",
+    "{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[999999999999999999,1000000000000000003]}",
+    "{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,99999999999999999999]}",
+    "{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"more\":1}",
+    "{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]]",
+    "{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4}",
+    "{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}",
+    "{\"shape\":[1],\"dtype\":\"F32\",\"data_offsets\":[0,4]}",
+};
+
+/* A space after the brace is no usual form any more: the entry is scanned and walked, with the same
+ * verdict and the same words. */
+static void test_usual_form_is_judged_alike(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < OF_LENGTH(usual_entries); i++) {
+        struct of_text usual = {0};
+        struct of_text spaced = {0};
+        struct parsed by_take;
+        struct parsed by_walk;
+
+        of_text_print(&usual, "{\"t\":%s}", usual_entries[i]);
+        of_text_print(&spaced, "{\"t\":{ %s}", usual_entries[i] + 1);
+        parse(&by_take, (struct of_str){usual.data, usual.length}, 4);
+        parse(&by_walk, (struct of_str){spaced.data, spaced.length}, 4);
+        assert_int_equal(by_take.status, by_walk.status);
+        if (by_take.status != ONEFOLD_OK) {
+            assert_string_equal(by_take.err.id, by_walk.err.id);
+        } else {
+            const struct of_tensor *a = &by_take.header.tensors[0];
+            const struct of_tensor *b = &by_walk.header.tensors[0];
+
+            assert_int_equal(by_take.header.tensor_count, by_walk.header.tensor_count);
+            assert_int_equal(a->rank, b->rank);
+            assert_memory_equal(a->shape, b->shape, a->rank * sizeof(uint64_t));
+            assert_int_equal(a->dtype, b->dtype);
+            assert_int_equal(a->elem_count, b->elem_count);
+            assert_int_equal(a->byte_count, b->byte_count);
+        }
+        assert_int_equal(by_take.warnings.count, by_walk.warnings.count);
+        finish(&by_take);
+        finish(&by_walk);
+        of_text_finish(&usual);
+        of_text_finish(&spaced);
+    }
+}
+
 static void test_spread(void **state)
 {
     (void)state;
@@ -616,6 +686,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_acceptances),
+        cmocka_unit_test(test_usual_form_is_judged_alike),
         cmocka_unit_test(test_spread),
         cmocka_unit_test(test_lengths),
         cmocka_unit_test(test_name_lengths),
