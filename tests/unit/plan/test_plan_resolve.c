@@ -70,6 +70,33 @@ static void gradients_run_over_each_stack(void **state)
     planned_finish(&planned);
 }
 
+/* As a file has them whose writer sorted names as texts: 10 before 2. */
+static void stacks_may_be_in_any_order(void **state)
+{
+    static const struct mk_tensor mixed[] = {
+        TENSOR("m.layers.0.w"),  TENSOR("m.layers.1.w"), TENSOR("m.layers.10.w"),
+        TENSOR("n.layers.1.w"),  TENSOR("m.layers.2.w"), TENSOR("m.layers.5.w"),
+        TENSOR("m.layers.10.v"), TENSOR("n.layers.0.w"), TENSOR("m.layers.2.v")};
+    struct planned planned;
+
+    (void)state;
+    planned_sparse(tmpdir_join(dir.path, "mixed").text, mixed, sizeof(mixed) / sizeof(mixed[0]));
+    plan(&planned, "merge_method: linear\nmodels:\n"
+                   "- {model: @mixed, parameters: {weight: [0, 10]}}\n- {model: @mixed}\n"
+                   "parameters: {weight: 0.5, normalize: false}\n");
+    check(planned_row(&planned, "m.layers.0.w")->coefs[0], 0.0);
+    check(planned_row(&planned, "m.layers.10.w")->coefs[0], 10.0);
+    check(planned_row(&planned, "m.layers.2.w")->coefs[0], 2.0);
+    check(planned_row(&planned, "m.layers.5.w")->coefs[0], 5.0);
+    check(planned_row(&planned, "m.layers.10.v")->coefs[0], 10.0);
+    check(planned_row(&planned, "m.layers.2.v")->coefs[0], 2.0);
+    check(planned_row(&planned, "n.layers.1.w")->coefs[0], 10.0);
+    check(planned_row(&planned, "n.layers.0.w")->coefs[0], 0.0);
+    assert_true(planned_found(&planned, "warning plan-holes",
+                              "stack \"m.layers\": 5 layers are numbered up to 10"));
+    planned_finish(&planned);
+}
+
 static void filters_look_at_names_and_fall_through(void **state)
 {
     struct planned planned;
@@ -208,6 +235,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_run_over_each_stack),
+        cmocka_unit_test(stacks_may_be_in_any_order),
         cmocka_unit_test(filters_look_at_names_and_fall_through),
         cmocka_unit_test(no_filter_that_matches_is_a_missing_parameter),
         cmocka_unit_test(lambda_and_beta_are_one_factor),
