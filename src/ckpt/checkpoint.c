@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/num.h"
+#include "ckpt/ahead.h"
 #include "ckpt/findings.h"
 #include "ckpt/index_check.h"
 #include "ckpt/locate.h"
@@ -17,6 +18,9 @@
 
 #include <stdio.h>
 #include <string.h>
+
+/* A header that takes some milliseconds to parse: so much is to be gained by reading ahead. */
+#define LARGE_HEADER_BYTES OF_MIB
 
 /* What is needed while one checkpoint is being opened. */
 struct opening {
@@ -128,6 +132,39 @@ static onefold_status name_shards(struct opening *opening, onefold_error *err)
     return ONEFOLD_OK;
 }
 
+/* The one shard as the thread ahead has measured it, if it is still that file. */
+static bool take_ahead(const struct opening *opening, struct of_shard *shard)
+{
+    const struct of_checkpoint *checkpoint = opening->checkpoint;
+    struct of_identity identity;
+    struct of_shard measured;
+    enum of_file_kind kind;
+
+    if (checkpoint->shard_count > 1 || checkpoint->has_index ||
+        !of_ahead_take(opening->set->ahead, checkpoint->path, &measured) ||
+        !of_file_probe(checkpoint->folder_fd, shard->name, &kind, &identity) ||
+        kind != OF_FILE_REGULAR || !of_identity_equal(&identity, &measured.identity)) {
+        return false;
+    }
+    measured.name = shard->name;
+    *shard = measured;
+    return true;
+}
+
+/* While the first checkpoint is parsed, whose header is large, others can be measured: inputs of
+ * one merge are of one size. */
+static void read_ahead(struct opening *opening)
+{
+    struct of_checkpoint_set *set = opening->set;
+
+    if (set->count == 0 && set->ahead == NULL && set->path_count > 1 &&
+        opening->checkpoint->shard_count == 1 &&
+        opening->checkpoint->shards[0].data_offset >= LARGE_HEADER_BYTES) {
+        set->ahead = of_ahead_start(set->paths + 1, set->path_count - 1,
+                                    set->no_links ? OF_FILE_NO_LINKS : 0);
+    }
+}
+
 /* Measures all shards and names every one that is missing or no safetensors file. */
 static onefold_status measure_shards(struct opening *opening, onefold_error *err)
 {
@@ -139,6 +176,9 @@ static onefold_status measure_shards(struct opening *opening, onefold_error *err
         struct of_shard *shard = &checkpoint->shards[i];
         onefold_error problem;
 
+        if (take_ahead(opening, shard)) {
+            continue;
+        }
         if (of_shard_measure(checkpoint->folder_fd, shard->name, flags, shard, &problem) ==
             ONEFOLD_OK) {
             continue;
@@ -396,6 +436,7 @@ static onefold_status describe(struct opening *opening, const char *path, onefol
     }
     OF_TRY(name_shards(opening, err));
     OF_TRY(measure_shards(opening, err));
+    read_ahead(opening);
     OF_TRY(take_table(opening, err));
     return check_single(opening, err);
 }
@@ -445,11 +486,20 @@ onefold_status of_checkpoint_open(struct of_checkpoint_set *set, const char *pat
     return ONEFOLD_OK;
 }
 
+void of_checkpoint_set_opened(struct of_checkpoint_set *set)
+{
+    of_ahead_stop(set->ahead);
+    set->ahead = NULL;
+    set->paths = NULL;
+    set->path_count = 0;
+}
+
 void of_checkpoint_set_finish(struct of_checkpoint_set *set)
 {
     if (set == NULL) {
         return;
     }
+    of_checkpoint_set_opened(set);
     for (uint32_t i = 0; i < set->count; i++) {
         of_file_close(&set->checkpoints[i]->folder_fd);
     }

@@ -47,7 +47,12 @@ struct of_checkpoint_set {
     struct of_report *report;
     bool no_links;        /* refuse symbolic links */
     const char *hf_cache; /* root of the cache to look Hub ids up in; NULL = from the environment */
+    /* Paths that will be opened, in this order; NULL = nobody knows. Headers of the later ones may
+     * be read while the first is opened. Valid until of_checkpoint_set_opened. */
+    const char *const *paths;
+    uint32_t path_count;
     /* private */
+    struct of_ahead *ahead; /* measures headers of the paths */
     struct of_checkpoint **checkpoints;
     uint32_t count;
     uint32_t capacity;
@@ -61,6 +66,8 @@ OF_NODISCARD onefold_status of_checkpoint_open(struct of_checkpoint_set *set, co
                                                const char *revision,
                                                struct of_checkpoint **ret_checkpoint,
                                                onefold_error *err);
+/* No more of `paths` will be opened. Ends what still reads ahead. */
+void of_checkpoint_set_opened(struct of_checkpoint_set *set);
 /* Closes all folders. The arena stays the caller's. NULL-safe, half-built-safe. */
 void of_checkpoint_set_finish(struct of_checkpoint_set *set);
 

@@ -267,11 +267,41 @@ static onefold_status make_variants(struct of_build *build, onefold_error *err)
     return ONEFOLD_OK;
 }
 
+static bool is_repeated(const struct of_build *build, uint32_t index)
+{
+    uint32_t i = 0;
+
+    while (i < index && !same_reference(build->origins[i].model, build->origins[index].model)) {
+        i++;
+    }
+    return i < index;
+}
+
+static onefold_status open_all(struct of_build *build, onefold_error *err)
+{
+    struct of_checkpoint_set *set = &build->plan->set;
+    const char **paths = OF_ARENA_NEW(&build->scratch, const char *, origin_count(build));
+    onefold_status status = ONEFOLD_OK;
+
+    if (paths == NULL) {
+        return of_build_no_memory(build, err);
+    }
+    for (uint32_t i = 0; i < origin_count(build); i++) {
+        if (!is_repeated(build, i)) {
+            paths[set->path_count++] = build->origins[i].model->path;
+        }
+    }
+    set->paths = paths;
+    for (uint32_t i = 0; i < origin_count(build) && status == ONEFOLD_OK; i++) {
+        status = open_origin(build, i, err);
+    }
+    of_checkpoint_set_opened(set);
+    return status;
+}
+
 onefold_status of_origins_open(struct of_build *build, onefold_error *err)
 {
-    for (uint32_t i = 0; i < origin_count(build); i++) {
-        OF_TRY(open_origin(build, i, err));
-    }
+    OF_TRY(open_all(build, err));
     OF_TRY(of_build_check(build, err));
     drop_hidden_base(build);
     OF_TRY(of_build_check(build, err));
