@@ -2,10 +2,11 @@
 /*
  * Output shards. The exact length of a header is the sum of its parts: each entry is emitted alone
  * and measured, so that no header is ever built twice or kept; of_layout_emit_header asserts that
- * the real one came out the same.
+ * the real one, which is made in portions, came out the same.
  */
 #include "ckpt/layout.h"
 
+#include "base/bytes.h"
 #include "base/check.h"
 #include "base/dtype.h"
 #include "base/limits.h"
@@ -15,6 +16,8 @@
 #include <string.h>
 
 enum { LENGTH_FIELD_BYTES = 8 };
+/* Of a header, emitted at a time: about a hundred KiB, so that pieces of memory are used again. */
+enum { PORTION_TENSORS = 1024 };
 
 /* Widths in the order tensors of a shard are laid out. */
 static const uint32_t widths[] = {64, 32, 16, 8, 6, 4};
@@ -28,11 +31,9 @@ struct filler {
 };
 
 /* JSON bytes of an emitted header, without its length field and its padding. */
-static uint64_t json_bytes(const struct of_text *text)
+static uint64_t json_bytes(const char *header, uint64_t length)
 {
-    uint64_t length = text->length;
-
-    while (length > LENGTH_FIELD_BYTES && text->data[length - 1] == ' ') {
+    while (length > LENGTH_FIELD_BYTES && header[length - 1] == ' ') {
         length--;
     }
     return length - of_num_min(length, LENGTH_FIELD_BYTES);
@@ -47,7 +48,7 @@ static bool measure_empty(const struct of_out_layout *layout, struct of_text *te
     if (text->failed) {
         return false;
     }
-    *ret_bytes = json_bytes(text);
+    *ret_bytes = json_bytes(text->data, text->length);
     return true;
 }
 
@@ -279,23 +280,60 @@ onefold_status of_layout_make(struct of_tensor *tensors, uint32_t tensor_count,
     return status;
 }
 
-void of_layout_emit_header(const struct of_out_layout *layout, const struct of_tensor *tensors,
-                           uint32_t shard_index, struct of_text *text)
+/* Length field, brace and metadata: a header without tensors, less its end. */
+static void begin_header(const struct of_out_layout *layout, uint64_t header_bytes,
+                         struct of_text *text)
+{
+    const size_t start = text->length;
+
+    of_safetensors_emit(NULL, 0, layout->metadata, layout->metadata_count, text);
+    if (!text->failed) {
+        /* Its braces, at least, are no spaces. */
+        text->length =
+            start + LENGTH_FIELD_BYTES + json_bytes(text->data + start, text->length - start) - 1;
+        of_bytes_store64(text->data + start, header_bytes - LENGTH_FIELD_BYTES);
+    }
+}
+
+static void end_header(uint64_t bytes_left, struct of_text *text)
+{
+    of_assert(bytes_left >= 1 && bytes_left <= OF_ST_DATA_ALIGN);
+    of_text_add_char(text, '}');
+    for (uint64_t i = 1; i < bytes_left; i++) {
+        of_text_add_char(text, ' ');
+    }
+}
+
+bool of_layout_emit_header(const struct of_out_layout *layout, const struct of_tensor *tensors,
+                           uint32_t shard_index, struct of_header_cursor *cursor,
+                           struct of_text *text)
 {
     const struct of_out_shard *shard = &layout->shards[shard_index];
-    size_t before = text->length;
-    struct of_tensor *moved =
-        of_mem_get(of_mem_array_bytes(shard->tensor_count, sizeof(struct of_tensor)));
+    const uint64_t end =
+        of_num_min(shard->tensor_count, (uint64_t)cursor->tensor_count + PORTION_TENSORS);
+    const size_t before = text->length;
 
-    if (moved == NULL) {
-        text->failed = true;
-        return;
+    if (cursor->ended) {
+        return false;
     }
-    for (uint32_t i = 0; i < shard->tensor_count; i++) {
-        moved[i] = tensors[shard->first_tensor + i];
-        moved[i].offset -= shard->header_bytes;
+    if (cursor->bytes == 0) {
+        begin_header(layout, shard->header_bytes, text);
     }
-    of_safetensors_emit(moved, shard->tensor_count, layout->metadata, layout->metadata_count, text);
-    of_mem_free(moved);
-    of_assert(text->failed || text->length - before == shard->header_bytes);
+    for (; cursor->tensor_count < end; cursor->tensor_count++) {
+        struct of_tensor tensor = tensors[shard->first_tensor + cursor->tensor_count];
+
+        if (cursor->tensor_count > 0 || layout->metadata_count > 0) {
+            of_text_add_char(text, ',');
+        }
+        tensor.offset -= shard->header_bytes;
+        of_safetensors_emit_entry(&tensor, text);
+    }
+    cursor->bytes += text->length - before;
+    if (cursor->tensor_count == shard->tensor_count) {
+        cursor->ended = true;
+        if (!text->failed) {
+            end_header(shard->header_bytes - cursor->bytes, text);
+        }
+    }
+    return true;
 }

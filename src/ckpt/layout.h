@@ -46,8 +46,17 @@ OF_NODISCARD onefold_status of_layout_make(struct of_tensor *tensors, uint32_t t
                                            struct of_arena *arena, uint32_t *order,
                                            struct of_out_layout *ret_layout, onefold_error *err);
 
-/* The header bytes of one shard (header_bytes of them), appended to *text. */
-void of_layout_emit_header(const struct of_out_layout *layout, const struct of_tensor *tensors,
-                           uint32_t shard_index, struct of_text *text);
+/* How far a header is. Zero is its start. */
+struct of_header_cursor {
+    uint32_t tensor_count; /* emitted so far */
+    uint64_t bytes;
+    bool ended;
+};
+
+/* Appends the next portion of one shard's header to *text, some hundred KiB at most for ordinary
+ * names; false when there was none left. All portions together are its header_bytes. */
+bool of_layout_emit_header(const struct of_out_layout *layout, const struct of_tensor *tensors,
+                           uint32_t shard_index, struct of_header_cursor *cursor,
+                           struct of_text *text);
 
 #endif

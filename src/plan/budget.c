@@ -559,8 +559,8 @@ static onefold_status refuse(struct budget *budget, onefold_error *err)
                       (unsigned long long)(bound / OF_MIB - budget->fixed_bytes / OF_MIB));
 }
 
-/* Header and index of the output are whole texts for a moment, before pool and threads are there.
- */
+/* The index of the output is a whole text for a moment, before pool and threads are there. A header
+ * is written in portions, and counted as if it were one, too. */
 static onefold_status check_texts(const struct budget *budget, onefold_error *err)
 {
     const struct of_build *build = budget->build;

@@ -72,48 +72,68 @@ static onefold_status settle_direct(struct of_sink *sink, const char *name, onef
     return refuse_direct(sink, name, err);
 }
 
+/* Whoever wants to know the bytes of headers as they are written. */
+struct listener {
+    of_sink_header_fn *fn;
+    void *context;
+};
+
+static onefold_status write_header(struct of_sink *sink, uint32_t shard_index, int fd,
+                                   const struct listener *listener, struct of_text *text,
+                                   onefold_error *err)
+{
+    struct of_header_cursor cursor = {0};
+    uint64_t at = 0;
+
+    text->length = 0;
+    while (of_layout_emit_header(&sink->plan->output, sink->plan->tensors, shard_index, &cursor,
+                                 text)) {
+        if (text->failed) {
+            return of_err_set(err, "memory", "no memory for a header");
+        }
+        OF_TRY(of_file_write_at(fd, text->data, text->length, at, err));
+        if (listener->fn != NULL) {
+            listener->fn(listener->context, shard_index, text->data, text->length);
+        }
+        at += text->length;
+        text->length = 0;
+    }
+    of_assert(at == sink->plan->output.shards[shard_index].header_bytes);
+    sink->written_bytes += at;
+    return ONEFOLD_OK;
+}
+
 static onefold_status create_shard(struct of_sink *sink, uint32_t shard_index,
-                                   struct of_text *header, onefold_error *err)
+                                   const struct listener *listener, struct of_text *text,
+                                   onefold_error *err)
 {
     const struct of_out_shard *shard = &sink->plan->output.shards[shard_index];
     onefold_status status;
     int fd = -1;
 
-    header->length = 0;
-    of_layout_emit_header(&sink->plan->output, sink->plan->tensors, shard_index, header);
-    if (header->failed) {
-        return of_err_set(err, "memory", "no memory for the header of %s", shard->name);
-    }
-    of_assert(header->length == shard->header_bytes);
     OF_TRY(of_file_create(sink->folder, shard->name, 0, &fd, err));
     status = of_file_reserve(fd, shard->file_bytes, err);
     if (status == ONEFOLD_OK) {
-        status = of_file_write_at(fd, header->data, header->length, 0, err);
+        status = write_header(sink, shard_index, fd, listener, text, err);
     }
     of_file_close(&fd);
-    if (status != ONEFOLD_OK) {
-        return of_err_prefix(err, "%s", shard->name);
-    }
-    sink->written_bytes += header->length;
-    return ONEFOLD_OK;
+    return status == ONEFOLD_OK ? ONEFOLD_OK : of_err_prefix(err, "%s", shard->name);
 }
 
 onefold_status of_sink_create(struct of_sink *sink, of_sink_header_fn *fn, void *context,
                               onefold_error *err)
 {
-    struct of_text header = {0};
+    const struct listener listener = {.fn = fn, .context = context};
+    struct of_text text = {0};
     onefold_status status = ONEFOLD_OK;
 
     for (uint32_t i = 0; i < sink->file_count && status == ONEFOLD_OK; i++) {
-        status = create_shard(sink, i, &header, err);
-        if (status == ONEFOLD_OK && fn != NULL) {
-            fn(context, i, header.data, header.length);
-        }
+        status = create_shard(sink, i, &listener, &text, err);
         if (status == ONEFOLD_OK && i == 0) {
             status = settle_direct(sink, sink->plan->output.shards[0].name, err);
         }
     }
-    of_text_finish(&header);
+    of_text_finish(&text);
     return status;
 }
 

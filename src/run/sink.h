@@ -33,8 +33,8 @@ struct of_sink {
     uint64_t written_bytes;
 };
 
-/* Creates and reserves every shard and writes the headers. `header` receives each header text as it
- * is written, for the whole-file sums. */
+/* Creates and reserves every shard and writes the headers. `fn` receives the bytes of each header,
+ * in order and in portions, as they are written, for the whole-file sums. */
 typedef void of_sink_header_fn(void *context, uint32_t shard_index, const char *data,
                                uint64_t length);
 OF_NODISCARD onefold_status of_sink_init(struct of_sink *sink, const struct of_plan *plan,

@@ -14,11 +14,11 @@
 
 #include <cmocka.h>
 
-enum { MANY = 400 };
+enum { MANY = 400, PORTIONS = 2500 };
 
 static struct of_arena arena;
-static uint64_t shapes[MANY][1];
-static char names[MANY][40];
+static uint64_t shapes[PORTIONS][1];
+static char names[PORTIONS][40];
 
 static struct of_tensor make(uint32_t index, onefold_dtype dtype, uint64_t elem_count)
 {
@@ -40,13 +40,16 @@ static void check_header(const struct of_out_layout *layout, const struct of_ten
     struct of_report report = {0};
     struct of_parse_in in = {
         .file_bytes = shard->file_bytes, .arena = &arena, .report = &report, .file = "out"};
+    struct of_header_cursor cursor = {0};
     struct of_header header = {0};
     struct of_text text = {0};
     onefold_error err;
     uint64_t need = 0;
 
-    of_layout_emit_header(layout, tensors, shard_index, &text);
-    assert_false(text.failed);
+    while (of_layout_emit_header(layout, tensors, shard_index, &cursor, &text)) {
+        assert_false(text.failed);
+    }
+    assert_int_equal(cursor.tensor_count, shard->tensor_count);
     assert_int_equal(text.length, shard->header_bytes);
     assert_int_equal(shard->header_bytes % OF_ST_DATA_ALIGN, 0);
     in.bytes = (struct of_str){text.data, text.length};
@@ -106,6 +109,31 @@ static void test_one_file(void **state)
     assert_true(of_str_is(layout.metadata[0].key, "format"));
     assert_true(of_str_is(layout.metadata[1].key, "zeta"));
     check_header(&layout, tensors, 0);
+}
+
+/* Headers that are emitted in one portion, in just one, and in several. */
+static void test_portions(void **state)
+{
+    static const uint32_t counts[] = {1023, 1024, 1025, 2048, PORTIONS};
+    static struct of_tensor tensors[PORTIONS];
+    static uint32_t order[PORTIONS];
+    const struct of_pair metadata[1] = {{OF_STR("format"), OF_STR("pt")}};
+
+    (void)state;
+    for (size_t i = 0; i < 2 * OF_LENGTH(counts); i++) {
+        const uint32_t count = counts[i / 2];
+        const struct of_layout_wish wish = {0, metadata, i % 2};
+        struct of_out_layout layout;
+        onefold_error err;
+
+        for (uint32_t at = 0; at < count; at++) {
+            tensors[at] = make(at, ONEFOLD_DTYPE_BF16, at + 1);
+        }
+        assert_int_equal(of_layout_make(tensors, count, &wish, &arena, order, &layout, &err),
+                         ONEFOLD_OK);
+        assert_int_equal(layout.shard_count, 1);
+        check_header(&layout, tensors, 0);
+    }
 }
 
 static void test_greedy(void **state)
@@ -284,6 +312,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_one_file, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_portions, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_greedy, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_tensors, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_too_many_shards, set_up, tear_down),
