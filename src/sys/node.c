@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Nodes as /sys/devices/system/node describes them: nodeN/cpulist holds "0-3,8-11". */
+/* Nodes as /sys/devices/system/node describes them: has_cpu holds those with CPUs, nodeN/cpulist
+ * the CPUs, both as "0-3,8-11". */
 #include "sys/node.h"
 
 #include "base/attr.h"
@@ -14,7 +15,8 @@
 
 static const char system_folder[] = "/sys/devices/system/node";
 
-enum { CPUS_MAX = 8192 };      /* the kernel's own limit */
+enum { CPUS_MAX = 8192 }; /* the kernel's own limit */
+enum { PATH_BYTES = 512 };
 enum { LIST_BYTES = 4096 };    /* a page: the kernel writes no more */
 enum { POLICY_PREFERRED = 1 }; /* MPOL_PREFERRED of linux/mempolicy.h */
 
@@ -71,38 +73,55 @@ static void parse_list(const char *text, struct cpus *cpus)
     }
 }
 
-/* CPUs of a node that the calling thread may use; false when there are none. */
-static bool find_cpus(const char *folder, uint32_t id, struct cpus *ret_cpus)
+/* A list of the description; false where there is none. */
+static bool read_list(const char *path, struct cpus *ret_cpus)
 {
-    char path[512];
     char list[LIST_BYTES];
-    struct cpus allowed = {{0}};
-    ssize_t got = -1;
-    int fd;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got;
 
-    (void)snprintf(path, sizeof(path), "%s/node%u/cpulist", folder, id);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return false;
     }
     got = read(fd, list, sizeof(list) - 1);
     (void)close(fd);
-    if (got <= 0 || sched_getaffinity(0, sizeof(allowed), set_of(&allowed)) != 0) {
+    if (got <= 0) {
         return false;
     }
     list[got] = '\0';
     parse_list(list, ret_cpus);
+    return true;
+}
+
+/* CPUs of a node that the calling thread may use; false when there are none. */
+static bool find_cpus(const char *folder, uint32_t id, struct cpus *ret_cpus)
+{
+    char path[PATH_BYTES];
+    struct cpus allowed = {{0}};
+
+    (void)snprintf(path, sizeof(path), "%s/node%u/cpulist", folder, id);
+    if (!read_list(path, ret_cpus) ||
+        sched_getaffinity(0, sizeof(allowed), set_of(&allowed)) != 0) {
+        return false;
+    }
     CPU_AND_S(sizeof(*ret_cpus), set_of(ret_cpus), set_of(ret_cpus), set_of(&allowed));
     return CPU_COUNT_S(sizeof(*ret_cpus), set_of(ret_cpus)) > 0;
 }
 
 void of_nodes_find(struct of_nodes *nodes, const char *folder)
 {
+    char path[PATH_BYTES];
+    struct cpus with_cpus; /* nodes, not CPUs: a list of the same form */
     struct cpus cpus;
 
     *nodes = (struct of_nodes){.folder = folder != NULL ? folder : system_folder};
+    (void)snprintf(path, sizeof(path), "%s/has_cpu", nodes->folder);
+    if (!read_list(path, &with_cpus)) {
+        return;
+    }
     for (uint32_t id = 0; id < OF_NODES_MAX; id++) {
-        if (find_cpus(nodes->folder, id, &cpus)) {
+        if (CPU_ISSET_S(id, sizeof(with_cpus), set_of(&with_cpus)) &&
+            find_cpus(nodes->folder, id, &cpus)) {
             nodes->ids[nodes->count++] = id;
         }
     }

@@ -22,11 +22,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* A CPU list for node `id`. */
+/* A CPU list for node `id`, and, once, which nodes there may be. */
 static void describe(const char *folder, uint32_t id, const char *list)
 {
+    static const char all[] = "0-4,6-63\n";
     char path[TMPDIR_PATH_MAX + 64];
 
+    (void)snprintf(path, sizeof(path), "%s/has_cpu", folder);
+    tmpdir_write(path, all, strlen(all));
     (void)snprintf(path, sizeof(path), "%s/node%u", folder, id);
     assert_int_equal(mkdir(path, 0777), 0);
     (void)snprintf(path, sizeof(path), "%s/node%u/cpulist", folder, id);
@@ -147,6 +150,7 @@ static void test_two_nodes(void **state)
         describe(dir.path, 2 + 5 * i, list);
     }
     describe(dir.path, 9, "8191\n"); /* nothing of ours */
+    describe(dir.path, 5, list);     /* not said to have CPUs */
     of_nodes_find(&nodes, dir.path);
     assert_int_equal(nodes.count, 2);
     assert_int_equal(nodes.ids[0], 2);
