@@ -477,6 +477,11 @@ static void add_work(struct page *page)
                   how->hash_thread_count == 1 ? "" : "s",
                   how->io_name != NULL ? how->io_name : "uring, else threads",
                   of_plan_direct_name(how->direct));
+    if (how->pool_count > 1 || how->ring_count > 1) {
+        of_text_print(&page->text, "  %u part%s of the buffers, %u ring%s\n", how->pool_count,
+                      how->pool_count == 1 ? "" : "s", how->ring_count,
+                      how->ring_count == 1 ? "" : "s");
+    }
     of_text_print(&page->text, "  %u of %u inputs of a tile at a time: %s\n", how->area_count,
                   plan->input_count,
                   plan->gather ? "they are needed together"

@@ -29,6 +29,8 @@ hash_of() { python3 -c 'import json, sys; print(json.load(sys.stdin)["data"]["pl
 test "$(plan --pools 2 --rings 5 -j 2 | tiles)" = "2 4"
 test "$(plan --pools 9 --rings 1 -j 3 | tiles)" = "3 1"
 test "$(plan --pools 1 -j 17 | tiles)" = "1 3"
+onefold plan --pools 1 --rings 2 -j 2 "$recipe" out | grep -q '1 part of the buffers, 2 rings'
+! onefold plan --pools 1 --rings 1 "$recipe" out | grep -q 'part of the buffers'
 test "$(plan --pools 2 --rings 4 | hash_of)" = "$(plan --pools 1 --rings 1 | hash_of)"
 
 # Comparisons take them, too, and find the same.
