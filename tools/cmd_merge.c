@@ -12,10 +12,11 @@ static void print_data(FILE *to, const char *target, const onefold_run_stats *st
     (void)fprintf(
         to,
         ",\"plan_hash\":\"%s\",\"bytes_read\":%llu,\"bytes_cached\":%llu,\"bytes_written\":%llu,"
+        "\"bytes_shared\":%llu,"
         "\"seconds\":%.6f,\"cpu_seconds\":%.6f,\"peak_memory\":%llu,\"tensors\":%llu",
         stats->plan_hash, (unsigned long long)stats->read_bytes,
         (unsigned long long)stats->cache_bytes, (unsigned long long)stats->written_bytes,
-        (double)stats->wall_ns / 1e9, stats->cpu_seconds,
+        (unsigned long long)stats->shared_bytes, (double)stats->wall_ns / 1e9, stats->cpu_seconds,
         (unsigned long long)stats->peak_memory_bytes, (unsigned long long)stats->tensor_count);
     (void)fprintf(to,
                   ",\"io\":\"%s\",\"direct_in\":%s,\"direct_out\":%s,\"huge_pages\":%s,"
@@ -64,6 +65,10 @@ static void say_result(struct out *out, const onefold_run_stats *stats)
             seconds > 0 ? bytes / seconds / 1e9 : 0.0,
             (double)stats->peak_memory_bytes / (1024.0 * 1024.0));
     say_way(out, stats);
+    if (stats->shared_bytes > 0) {
+        out_say(out, "output: %s not written, they share the blocks of the input",
+                out_bytes(stats->shared_bytes).text);
+    }
     /* Rules with either form of the step are compared at equal beta. */
     if (stats->has_lambda) {
         out_say(out, "lambda %.6g (of the sum), beta %.6g (of the mean)", stats->lambda,

@@ -32,6 +32,7 @@ static const char merge_schema[] =
     AND("bytes_read", "integer")
     AND("bytes_cached", "integer")
     AND("bytes_written", "integer")
+    AND("bytes_shared", "integer")
     AND("seconds", "number")
     AND("cpu_seconds", "number")
     AND("peak_memory", "integer")

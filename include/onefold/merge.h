@@ -173,6 +173,7 @@ typedef struct onefold_run_stats {
     uint64_t read_bytes;
     uint64_t cache_bytes; /* of these, what the page cache held: not read from the disk */
     uint64_t written_bytes;
+    uint64_t shared_bytes; /* of these, not written: the file system shares an input's blocks */
     uint64_t wall_ns;
     uint64_t io_wait_ns;     /* the control thread had nothing to do but wait for the disk */
     uint64_t worker_idle_ns; /* summed over workers */

@@ -267,6 +267,51 @@ static bool issue_reads(struct of_run *run)
     return any;
 }
 
+/* The input that all of the visit is copied from, byte by byte, or UINT32_MAX. */
+static uint32_t find_source(const struct of_plan *plan, const struct of_visit *visit,
+                            struct of_range *ret_range)
+{
+    const uint32_t source = plan->steps[visit->first_step].source;
+
+    for (uint32_t i = 0; i < visit->step_count; i++) {
+        const struct of_step *step = &plan->steps[visit->first_step + i];
+
+        if (step->kind != OF_STEP_COPY || step->source != source) {
+            return UINT32_MAX;
+        }
+    }
+    of_plan_visit_range(plan, visit, source, ret_range);
+    return ret_range->shard != OF_PLACE_ABSENT && ret_range->byte_count == visit->out_bytes
+               ? source
+               : UINT32_MAX;
+}
+
+/* Copied bytes need not be written where the file system can share the blocks of the input; they
+ * were read all the same, for their digests. */
+static bool share(struct of_run *run, const struct of_slot *slot)
+{
+    const struct of_visit *visit = &slot->visit;
+    onefold_error ignored;
+    struct of_range range;
+    uint32_t source;
+    int32_t entry;
+    bool shared;
+
+    if (!run->sink.may_share || run->sink.align == 1) {
+        return false;
+    }
+    source = find_source(run->plan, visit, &range);
+    if (source == UINT32_MAX ||
+        of_source_acquire(&run->source, source, range.shard, &entry, &ignored) != ONEFOLD_OK ||
+        entry < 0) {
+        return false;
+    }
+    shared = of_sink_share(&run->sink, &slot->write, run->source.entries[entry].fd,
+                           range.offset + (slot->write.offset - visit->out_offset));
+    of_source_release(&run->source, entry);
+    return shared;
+}
+
 static bool move_done(struct of_run *run, struct of_slot *slot)
 {
     const struct of_visit *visit = &slot->visit;
@@ -291,7 +336,7 @@ static bool move_done(struct of_run *run, struct of_slot *slot)
         return true;
     }
     slot->write_pending = true;
-    if (slot->write.length == 0) {
+    if (slot->write.length == 0 || share(run, slot)) {
         note_written(run, slot);
         return true;
     }

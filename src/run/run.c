@@ -243,6 +243,7 @@ static void stop(struct of_run *run, struct of_run_stats *stats)
         run->has_io = false;
     }
     stats->written_bytes = run->sink.written_bytes;
+    stats->shared_bytes = run->sink.shared_bytes;
     stats->direct_in = run->source.used_direct;
     stats->direct_out = run->sink.align > 1;
     stats->huge_pages = run->pool.huge;

@@ -43,6 +43,7 @@ struct of_run_stats {
     uint64_t read_bytes;
     uint64_t cache_bytes; /* of these, taken from the page cache by the workers */
     uint64_t written_bytes;
+    uint64_t shared_bytes; /* of these, not written: blocks of an input */
     uint64_t wall_ns;
     uint64_t io_wait_ns;     /* control thread blocked */
     uint64_t worker_idle_ns; /* summed over workers */

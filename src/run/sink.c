@@ -18,7 +18,7 @@ onefold_status of_sink_init(struct of_sink *sink, const struct of_plan *plan, in
 {
     const struct of_out_layout *output = &plan->output;
 
-    *sink = (struct of_sink){.plan = plan, .folder = folder, .align = 1};
+    *sink = (struct of_sink){.plan = plan, .folder = folder, .align = 1, .may_share = true};
     sink->files = OF_ARENA_NEW(arena, struct of_sink_file, output->shard_count);
     if (sink->files == NULL) {
         return of_err_set(err, "memory", "no memory for the table of output files");
@@ -61,8 +61,10 @@ static onefold_status settle_direct(struct of_sink *sink, const char *name, onef
         const uint32_t align = of_file_direct_align(fd);
 
         of_file_close(&fd);
-        if (align > 0 && align <= OF_DIRECT_ALIGN_MAX) {
-            sink->align = align;
+        if (align > 0 && align <= OF_DIRECT_ALIGN_MAX && OF_DIRECT_ALIGN_MAX % align == 0) {
+            /* Whole blocks of the file system, though the disk may take less: ext4 lets a write
+             * that ends inside a block wait for all others to that file, and them for it. */
+            sink->align = OF_DIRECT_ALIGN_MAX;
             return ONEFOLD_OK;
         }
     } else if (refusal.status != ONEFOLD_E_UNSUPPORTED && refusal.status != ONEFOLD_E_ARGUMENT) {
@@ -191,6 +193,17 @@ onefold_status of_sink_begin_write(struct of_sink *sink, uint32_t shard_index, u
     req->length_must = last - first;
     req->buffer = data + (first - offset);
     return ONEFOLD_OK;
+}
+
+bool of_sink_share(struct of_sink *sink, const struct of_io_req *req, int fd, uint64_t offset)
+{
+    if (!sink->may_share || req->length == 0 || req->offset % OF_SHARED_BLOCK_BYTES != 0 ||
+        req->length % OF_SHARED_BLOCK_BYTES != 0 || offset % OF_SHARED_BLOCK_BYTES != 0 ||
+        !of_outfile_share(req->fd, req->offset, fd, offset, req->length, &sink->may_share)) {
+        return false;
+    }
+    sink->shared_bytes += req->length;
+    return true;
 }
 
 static onefold_status complete_shard(struct of_sink *sink, uint32_t shard_index, onefold_error *err)

@@ -31,6 +31,8 @@ struct of_sink {
     uint32_t file_count;
     uint32_t align; /* of direct writes; 1 = everything goes through the page cache */
     uint64_t written_bytes;
+    bool may_share; /* the file system has not refused to share blocks yet */
+    uint64_t shared_bytes;
 };
 
 /* Creates and reserves every shard and writes the headers. `fn` receives the bytes of each header,
@@ -47,6 +49,10 @@ OF_NODISCARD onefold_status of_sink_create(struct of_sink *sink, of_sink_header_
 OF_NODISCARD onefold_status of_sink_begin_write(struct of_sink *sink, uint32_t shard_index,
                                                 uint64_t offset, uint8_t *data, uint64_t length,
                                                 struct of_io_req *req, onefold_error *err);
+/* In place of the write that of_sink_begin_write prepared: the shard shares the blocks of `fd` at
+ * `offset`, which hold these bytes. False where that is not possible; then it has to be written. */
+OF_NODISCARD bool of_sink_share(struct of_sink *sink, const struct of_io_req *req, int fd,
+                                uint64_t offset);
 /* `length` bytes of the shard are written; the last ones sync and close it. */
 OF_NODISCARD onefold_status of_sink_end_write(struct of_sink *sink, uint32_t shard_index,
                                               uint64_t offset, uint64_t length, onefold_error *err);

@@ -8,6 +8,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -31,6 +33,24 @@ onefold_status of_outfile_reopen(int folder, const char *name, bool direct, int 
     }
     *ret_fd = fd;
     return ONEFOLD_OK;
+}
+
+bool of_outfile_share(int fd, uint64_t offset, int from_fd, uint64_t from_offset, uint64_t length,
+                      bool *ret_ever)
+{
+    struct file_clone_range range = {
+        .src_fd = from_fd, .src_offset = from_offset, .src_length = length, .dest_offset = offset};
+    int result;
+
+    do {
+        result = ioctl(fd, FICLONERANGE, &range);
+    } while (result != 0 && errno == EINTR);
+    if (result == 0) {
+        return true;
+    }
+    /* Another file may lie on the same file system; what is full now need not be later. */
+    *ret_ever = errno == EXDEV || errno == ENOSPC || errno == EDQUOT;
+    return false;
 }
 
 void of_outfile_write_behind(int fd, uint64_t offset, uint64_t length)

@@ -15,6 +15,11 @@
  * output-io. */
 OF_NODISCARD onefold_status of_outfile_reopen(int folder, const char *name, bool direct,
                                               int *ret_fd, onefold_error *err);
+/* Lets a range of the open file `fd` share the blocks of another file that holds the same bytes
+ * there, instead of writing them; whole blocks. False, with nothing changed, where the file system
+ * cannot: *ret_ever is whether it may be able to with another file or range. */
+OF_NODISCARD bool of_outfile_share(int fd, uint64_t offset, int from_fd, uint64_t from_offset,
+                                   uint64_t length, bool *ret_ever);
 /* Starts write-back of a range that was just written through the page cache. */
 void of_outfile_write_behind(int fd, uint64_t offset, uint64_t length);
 /* Gives the cached pages of a clean range back. */

@@ -114,6 +114,8 @@ static uint64_t write_pieces(struct fixture *fixture, const uint8_t *bytes, stru
                                              ends[i] - first, &req, &err),
                          ONEFOLD_OK);
         if (req.length > 0) {
+            /* Whole blocks of the file system, whatever the disk would take. */
+            assert_true(fixture->sink.align == 1 || fixture->sink.align == OF_DIRECT_ALIGN_MAX);
             assert_int_equal(req.offset % fixture->sink.align, 0);
             assert_int_equal(req.length % fixture->sink.align, 0);
             assert_int_equal((uintptr_t)req.buffer % fixture->sink.align, 0);

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -57,6 +58,49 @@ static void test_count_and_range(void **state)
     tmpdir_remove(&dir);
 }
 
+/* Where blocks cannot be shared nothing changes; where they can the bytes are there. */
+static void test_share(void **state)
+{
+    enum { BLOCK = 4096 };
+    const struct tmpdir dir = tmpdir_make();
+    uint8_t bytes[BLOCK];
+    bool ever = false;
+    int from;
+    int to;
+
+    (void)state;
+    from = make_file(tmpdir_join(dir.path, "from").text);
+    to = make_file(tmpdir_join(dir.path, "to").text);
+    memset(bytes, 7, sizeof(bytes));
+    assert_int_equal(pwrite(from, bytes, BLOCK, 2L * BLOCK), BLOCK);
+    memset(bytes, 1, sizeof(bytes));
+    if (of_outfile_share(to, BLOCK, from, 2L * BLOCK, BLOCK, &ever)) {
+        assert_int_equal(pread(to, bytes, BLOCK, BLOCK), BLOCK);
+        assert_int_equal(bytes[0], 7);
+        assert_int_equal(bytes[BLOCK - 1], 7);
+    } else {
+        assert_false(ever);
+        assert_int_equal(pread(to, bytes, BLOCK, BLOCK), BLOCK);
+        assert_int_equal(bytes[0], 0);
+    }
+    /* Between file systems never, though another file may do. */
+    {
+        const int other = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+        struct stat here;
+        struct stat there;
+
+        assert_true(other >= 0);
+        assert_int_equal(fstat(to, &here) + fstat(other, &there), 0);
+        if (here.st_dev != there.st_dev) {
+            assert_false(of_outfile_share(to, 0, other, 0, BLOCK, &ever));
+        }
+        (void)close(other);
+    }
+    (void)close(from);
+    (void)close(to);
+    tmpdir_remove(&dir);
+}
+
 /* Exit code of a child: how many places it finds in a file that it may only read. */
 static int count_as_someone_else(const char *path)
 {
@@ -98,6 +142,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_count_and_range),
+        cmocka_unit_test(test_share),
         cmocka_unit_test(test_foreign_files_count_as_not_cached),
     };
 
