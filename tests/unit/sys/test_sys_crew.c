@@ -120,6 +120,7 @@ static void test_items_come_back(void **state)
         assert_true(sigismember(&items[i].blocked, SIGINT) == 1);
         assert_true(sigismember(&items[i].blocked, SIGTERM) == 1);
         assert_true(sigismember(&items[i].blocked, SIGBUS) == 0);
+        assert_true(sigismember(&items[i].blocked, SIGABRT) == 1);
     }
 }
 
