@@ -101,8 +101,6 @@ enum { OF_SLOTS_MAX = 64 };
 enum { OF_DIRECT_ALIGN_DEFAULT = 4096 };
 /* A direct alignment larger than this is not used: the slack of each area would not fit. */
 enum { OF_DIRECT_ALIGN_MAX = 4096 };
-/* Blocks that file systems share between files; with larger ones nothing is shared. */
-enum { OF_SHARED_BLOCK_BYTES = 4096 };
 /* Repetitions of a request that fails with EINTR, EAGAIN or ECANCELED. */
 enum { OF_IO_RETRY_MAX = 1000 };
 /* A step of at most this many bytes (in the output) may travel in a bundle. */

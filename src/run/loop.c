@@ -297,7 +297,7 @@ static bool share(struct of_run *run, const struct of_slot *slot)
     int32_t entry;
     bool shared;
 
-    if (!run->sink.may_share || run->sink.align == 1) {
+    if (!run->sink.may_share) {
         return false;
     }
     source = find_source(run->plan, visit, &range);

@@ -18,7 +18,7 @@ onefold_status of_sink_init(struct of_sink *sink, const struct of_plan *plan, in
 {
     const struct of_out_layout *output = &plan->output;
 
-    *sink = (struct of_sink){.plan = plan, .folder = folder, .align = 1, .may_share = true};
+    *sink = (struct of_sink){.plan = plan, .folder = folder, .align = 1};
     sink->files = OF_ARENA_NEW(arena, struct of_sink_file, output->shard_count);
     if (sink->files == NULL) {
         return of_err_set(err, "memory", "no memory for the table of output files");
@@ -65,6 +65,7 @@ static onefold_status settle_direct(struct of_sink *sink, const char *name, onef
             /* Whole blocks of the file system, though the disk may take less: ext4 lets a write
              * that ends inside a block wait for all others to that file, and them for it. */
             sink->align = OF_DIRECT_ALIGN_MAX;
+            sink->may_share = true;
             return ONEFOLD_OK;
         }
     } else if (refusal.status != ONEFOLD_E_UNSUPPORTED && refusal.status != ONEFOLD_E_ARGUMENT) {
@@ -197,8 +198,7 @@ onefold_status of_sink_begin_write(struct of_sink *sink, uint32_t shard_index, u
 
 bool of_sink_share(struct of_sink *sink, const struct of_io_req *req, int fd, uint64_t offset)
 {
-    if (!sink->may_share || req->length == 0 || req->offset % OF_SHARED_BLOCK_BYTES != 0 ||
-        req->length % OF_SHARED_BLOCK_BYTES != 0 || offset % OF_SHARED_BLOCK_BYTES != 0 ||
+    if (!sink->may_share || offset % sink->align != 0 ||
         !of_outfile_share(req->fd, req->offset, fd, offset, req->length, &sink->may_share)) {
         return false;
     }

@@ -31,7 +31,7 @@ struct of_sink {
     uint32_t file_count;
     uint32_t align; /* of direct writes; 1 = everything goes through the page cache */
     uint64_t written_bytes;
-    bool may_share; /* the file system has not refused to share blocks yet */
+    bool may_share; /* direct, and the file system has not refused to share blocks yet */
     uint64_t shared_bytes;
 };
 

@@ -12,16 +12,9 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/num.h"
-#include "sys/clock.h"
 #include "sys/crew.h"
 
 #include <pthread.h>
-
-/* A list of requests, first in first out. */
-struct list {
-    struct of_io_req *first;
-    struct of_io_req **last;
-};
 
 struct ring {
     struct state *state;
@@ -31,7 +24,7 @@ struct ring {
     bool is_up; /* io was set up */
 
     pthread_mutex_t mutex; /* over the two below */
-    struct list todo;
+    struct of_io_list todo;
     bool is_ending;
 };
 
@@ -40,37 +33,10 @@ struct state {
     uint32_t ring_count;  /* that serve */
     uint32_t mutex_count; /* rings whose mutex was made */
     const struct of_nodes *nodes;
-
-    pthread_mutex_t mutex; /* over the rest */
-    pthread_cond_t changed;
-    struct list done;
-    bool woken;
+    struct of_io_done done;
 };
 
 static const struct of_io_backend *const inner = &of_io_backend_uring;
-
-static void list_clear(struct list *list)
-{
-    list->first = NULL;
-    list->last = &list->first;
-}
-
-/* `reqs` is a list through `next`, or NULL. */
-static void list_append(struct list *list, struct of_io_req *reqs)
-{
-    *list->last = reqs;
-    while (*list->last != NULL) {
-        list->last = &(*list->last)->next;
-    }
-}
-
-static struct of_io_req *list_take_all(struct list *list)
-{
-    struct of_io_req *first = list->first;
-
-    list_clear(list);
-    return first;
-}
 
 static void lock(pthread_mutex_t *mutex)
 {
@@ -91,7 +57,7 @@ static bool hand_over(struct ring *ring, uint32_t *in_flight)
     bool goes_on;
 
     lock(&ring->mutex);
-    req = list_take_all(&ring->todo);
+    req = of_io_list_take(&ring->todo);
     goes_on = !ring->is_ending;
     unlock(&ring->mutex);
     while (req != NULL) {
@@ -103,14 +69,6 @@ static bool hand_over(struct ring *ring, uint32_t *in_flight)
         req = next;
     }
     return goes_on;
-}
-
-static void give_back(struct state *state, struct of_io_req *done)
-{
-    lock(&state->mutex);
-    list_append(&state->done, done);
-    (void)pthread_cond_signal(&state->changed);
-    unlock(&state->mutex);
 }
 
 static void serve(void *context)
@@ -126,7 +84,7 @@ static void serve(void *context)
             in_flight--;
         }
         if (done != NULL) {
-            give_back(ring->state, done);
+            of_io_done_put(&ring->state->done, done);
         }
     }
 }
@@ -144,7 +102,7 @@ static onefold_status start_ring(struct state *state, uint32_t index,
     *ring = (struct ring){.state = state, .node = index % part_count};
     of_assert(pthread_mutex_init(&ring->mutex, NULL) == 0);
     state->mutex_count++;
-    list_clear(&ring->todo);
+    of_io_list_clear(&ring->todo);
     if (options->pool != NULL) {
         own.pool_bytes = options->pool_bytes / part_count;
         own.pool = (uint8_t *)options->pool + ring->node * own.pool_bytes;
@@ -158,17 +116,6 @@ static onefold_status start_ring(struct state *state, uint32_t index,
     return status;
 }
 
-static void init_condition(struct state *state)
-{
-    pthread_condattr_t attributes;
-
-    of_assert(pthread_mutex_init(&state->mutex, NULL) == 0);
-    of_assert(pthread_condattr_init(&attributes) == 0);
-    of_assert(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
-    of_assert(pthread_cond_init(&state->changed, &attributes) == 0);
-    (void)pthread_condattr_destroy(&attributes);
-}
-
 static void finish(struct of_io *io);
 
 static onefold_status init(struct of_io *io, const struct of_io_options *options,
@@ -180,8 +127,7 @@ static onefold_status init(struct of_io *io, const struct of_io_options *options
     if (state == NULL) {
         return of_err_set(err, "memory", "no memory for rings");
     }
-    init_condition(state);
-    list_clear(&state->done);
+    of_io_done_init(&state->done);
     state->nodes = options->nodes;
     io->state = state;
     state->rings = of_mem_get(of_mem_array_bytes(options->ring_count, sizeof(struct ring)));
@@ -211,49 +157,25 @@ static void submit(struct of_io *io, struct of_io_req *req)
 
     lock(&ring->mutex);
     was_idle = ring->todo.first == NULL;
-    list_append(&ring->todo, req);
+    of_io_list_append(&ring->todo, req);
     unlock(&ring->mutex);
     if (was_idle) {
         inner->wake(&ring->io);
     }
 }
 
-static void wait_for_change(struct state *state)
-{
-    const uint64_t end_ns = of_clock_ns() + OF_IO_TICK_NS;
-    const struct timespec end = {.tv_sec = (time_t)(end_ns / 1000000000),
-                                 .tv_nsec = (long)(end_ns % 1000000000)};
-
-    while (state->done.first == NULL && !state->woken) {
-        if (pthread_cond_timedwait(&state->changed, &state->mutex, &end) != 0) {
-            return;
-        }
-    }
-}
-
 static struct of_io_req *reap(struct of_io *io, bool wait)
 {
     struct state *state = io->state;
-    struct of_io_req *done;
 
-    lock(&state->mutex);
-    if (wait) {
-        wait_for_change(state);
-    }
-    done = list_take_all(&state->done);
-    state->woken = false;
-    unlock(&state->mutex);
-    return done;
+    return of_io_done_take(&state->done, wait);
 }
 
 static void wake(struct of_io *io)
 {
     struct state *state = io->state;
 
-    lock(&state->mutex);
-    state->woken = true;
-    (void)pthread_cond_signal(&state->changed);
-    unlock(&state->mutex);
+    of_io_done_wake(&state->done);
 }
 
 static void end_ring(struct ring *ring)
@@ -276,8 +198,7 @@ static void finish(struct of_io *io)
     for (uint32_t i = 0; state->rings != NULL && i < state->mutex_count; i++) {
         end_ring(&state->rings[i]);
     }
-    (void)pthread_cond_destroy(&state->changed);
-    (void)pthread_mutex_destroy(&state->mutex);
+    of_io_done_finish(&state->done);
     of_mem_free(state->rings);
     of_mem_free(state);
     io->state = NULL;

@@ -2,17 +2,13 @@
 /* Positional reads and writes on I/O threads: works wherever files do. */
 #include "sys/io_backend.h"
 
-#include "base/check.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/num.h"
-#include "sys/clock.h"
 #include "sys/crew.h"
 #include "sys/queue.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <time.h>
 #include <unistd.h>
 
 /* More threads than a device has room for requests gain nothing. */
@@ -25,13 +21,7 @@ struct state {
     struct of_queue todo;
     struct of_thread *threads;
     uint32_t thread_count;
-
-    /* Under the mutex: finished attempts as a list, and whether wake was called since. */
-    pthread_mutex_t mutex;
-    pthread_cond_t changed;
-    struct of_io_req *first;
-    struct of_io_req **last;
-    bool woken;
+    struct of_io_done done;
 };
 
 void of_io_attempt(struct of_io_req *req)
@@ -56,11 +46,7 @@ static void serve(void *context)
     while ((req = of_queue_pop(&state->todo)) != NULL) {
         state->attempt(req);
         req->next = NULL;
-        of_assert(pthread_mutex_lock(&state->mutex) == 0);
-        *state->last = req;
-        state->last = &req->next;
-        (void)pthread_cond_signal(&state->changed);
-        of_assert(pthread_mutex_unlock(&state->mutex) == 0);
+        of_io_done_put(&state->done, req);
     }
 }
 
@@ -85,17 +71,6 @@ static onefold_status start_threads(struct state *state, uint32_t wanted, onefol
     return ONEFOLD_OK;
 }
 
-static void init_condition(struct state *state)
-{
-    pthread_condattr_t attributes;
-
-    of_assert(pthread_mutex_init(&state->mutex, NULL) == 0);
-    of_assert(pthread_condattr_init(&attributes) == 0);
-    of_assert(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
-    of_assert(pthread_cond_init(&state->changed, &attributes) == 0);
-    (void)pthread_condattr_destroy(&attributes);
-}
-
 onefold_status of_io_threads_init(struct of_io *io, const struct of_io_options *options,
                                   of_io_attempt_fn *attempt, onefold_error *err)
 {
@@ -110,8 +85,7 @@ onefold_status of_io_threads_init(struct of_io *io, const struct of_io_options *
         wanted = of_num_min(options->depth, THREADS_MAX);
     }
     state->attempt = attempt;
-    state->last = &state->first;
-    init_condition(state);
+    of_io_done_init(&state->done);
     io->state = state;
     status = of_queue_init(&state->todo, options->depth, err);
     if (status == ONEFOLD_OK) {
@@ -130,44 +104,18 @@ void of_io_threads_submit(struct of_io *io, struct of_io_req *req)
     of_queue_push(&state->todo, req);
 }
 
-static void wait_for_change(struct state *state)
-{
-    const uint64_t end_ns = of_clock_ns() + OF_IO_TICK_NS;
-    const struct timespec end = {.tv_sec = (time_t)(end_ns / 1000000000),
-                                 .tv_nsec = (long)(end_ns % 1000000000)};
-
-    while (state->first == NULL && !state->woken) {
-        if (pthread_cond_timedwait(&state->changed, &state->mutex, &end) != 0) {
-            return;
-        }
-    }
-}
-
 struct of_io_req *of_io_threads_reap(struct of_io *io, bool wait)
 {
     struct state *state = io->state;
-    struct of_io_req *done;
 
-    of_assert(pthread_mutex_lock(&state->mutex) == 0);
-    if (wait) {
-        wait_for_change(state);
-    }
-    done = state->first;
-    state->first = NULL;
-    state->last = &state->first;
-    state->woken = false;
-    of_assert(pthread_mutex_unlock(&state->mutex) == 0);
-    return done;
+    return of_io_done_take(&state->done, wait);
 }
 
 void of_io_threads_wake(struct of_io *io)
 {
     struct state *state = io->state;
 
-    of_assert(pthread_mutex_lock(&state->mutex) == 0);
-    state->woken = true;
-    (void)pthread_cond_signal(&state->changed);
-    of_assert(pthread_mutex_unlock(&state->mutex) == 0);
+    of_io_done_wake(&state->done);
 }
 
 void of_io_threads_finish(struct of_io *io)
@@ -179,8 +127,7 @@ void of_io_threads_finish(struct of_io *io)
         of_thread_join(&state->threads[i]);
     }
     of_queue_finish(&state->todo);
-    (void)pthread_cond_destroy(&state->changed);
-    (void)pthread_mutex_destroy(&state->mutex);
+    of_io_done_finish(&state->done);
     of_mem_free(state->threads);
     of_mem_free(state);
     io->state = NULL;

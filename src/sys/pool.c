@@ -119,32 +119,22 @@ static int touch(const struct of_pool *pool)
     return failure;
 }
 
-uint64_t of_pool_part_bytes(uint64_t size_bytes)
-{
-    return of_num_align_up(size_bytes, HUGE_BYTES);
-}
-
-static onefold_status refuse(uint64_t size_bytes, uint32_t part_count, onefold_error *err)
-{
-    return of_err_set(err, "memory", "no buffers of %u times %llu bytes can be had", part_count,
-                      (unsigned long long)size_bytes);
-}
-
 onefold_status of_pool_init_parts(struct of_pool *pool, uint64_t size_bytes, uint32_t part_count,
                                   const struct of_nodes *nodes, onefold_error *err)
 {
+    const uint64_t part_bytes = of_num_align_up(size_bytes, HUGE_BYTES);
     uint64_t whole_bytes;
+    uint64_t mapped_bytes;
     int failure;
 
     *pool = (struct of_pool){0};
-    if (size_bytes == 0 || !of_num_add(size_bytes, 2 * HUGE_BYTES, &whole_bytes) ||
-        !of_num_mul(of_pool_part_bytes(size_bytes), part_count, &whole_bytes) ||
-        !of_num_add(whole_bytes, HUGE_BYTES, &whole_bytes)) {
-        return refuse(size_bytes, part_count, err);
+    /* A size that cannot be rounded up has become none. */
+    if (part_bytes == 0 || !of_num_mul(part_bytes, part_count, &whole_bytes) ||
+        !of_num_add(whole_bytes, HUGE_BYTES, &mapped_bytes)) {
+        return of_err_set(err, "memory", "no buffers of %u times %llu bytes can be had", part_count,
+                          (unsigned long long)size_bytes);
     }
-    pool->part_bytes = of_pool_part_bytes(size_bytes);
-    pool->part_count = part_count;
-    whole_bytes = pool->part_bytes * part_count;
+    pool->part_bytes = part_bytes;
     pool->data = map_aligned(whole_bytes);
     if (pool->data == NULL) {
         return of_err_set_sys(err, "memory", errno, "cannot map %llu bytes of buffers",

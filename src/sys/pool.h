@@ -14,19 +14,16 @@
 
 struct of_pool {
     uint8_t *data;
-    uint64_t size_bytes; /* as asked for, rounded up to 2 MiB */
+    uint64_t size_bytes; /* of all parts */
     uint64_t part_bytes; /* from one part to the next, a multiple of 2 MiB */
-    uint32_t part_count;
-    bool huge; /* huge pages were advised and accepted */
+    bool huge;           /* huge pages were advised and accepted */
 };
-
-/* Bytes that a part of so many takes. */
-uint64_t of_pool_part_bytes(uint64_t size_bytes);
 
 /* Ids: memory. */
 OF_NODISCARD onefold_status of_pool_init(struct of_pool *pool, uint64_t size_bytes,
                                          onefold_error *err);
-/* `part_count` parts one behind the other; part i lies on node i of these. Ids: memory. */
+/* `part_count` parts one behind the other, size_bytes or a little more each; part i lies on node i
+ * of these. Ids: memory. */
 OF_NODISCARD onefold_status of_pool_init_parts(struct of_pool *pool, uint64_t size_bytes,
                                                uint32_t part_count, const struct of_nodes *nodes,
                                                onefold_error *err);

@@ -54,6 +54,10 @@ static void what_came_later_does_not_count(void **state)
     of_cached_init(&cached, fd, SIZE);
     assert_true(of_cached_has(&cached, 0, MIB / 2));
     load(fd, 4 * MIB, 70 * MIB);
+    /* Some machines throw pages out again that nobody asks for. */
+    for (int tries = 0; tries < 4 && !of_outfile_is_range_cached(fd, 0, 74 * MIB); tries++) {
+        load(fd, 0, 74 * MIB);
+    }
     assert_true(of_outfile_is_range_cached(fd, 0, 74 * MIB));
     assert_true(of_cached_has(&cached, 3 * MIB + MIB / 2, MIB / 2));
     for (uint64_t at = 4 * MIB; at < OF_CACHED_UNITS * MIB; at += MIB / 2) {

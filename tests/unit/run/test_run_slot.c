@@ -32,7 +32,7 @@ static void test_parts_do_not_overlap(void **state)
         struct of_how split = how;
         const struct of_slot_sizes sizes = {
             .how = &split, .leaf_count_max = 3, .step_count_max = 2};
-        struct of_pool pool = {.part_count = parts};
+        struct of_pool pool = {0};
         struct of_arena arena;
         onefold_error err;
 
