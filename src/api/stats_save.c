@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "fmt/stats_file.h"
 #include "sys/file.h"
+#include "sys/pagecache.h"
 
 #include <errno.h>
 
@@ -120,6 +121,7 @@ onefold_status of_stats_save_end(struct of_stats_save *save, const struct of_pla
 {
     struct of_text text = {0};
     onefold_status status = emit(plan, gram, &text, err);
+    const uint64_t length = text.length;
 
     if (status == ONEFOLD_OK) {
         status = of_file_write_at(save->fd, text.data, text.length, 0, err);
@@ -129,6 +131,7 @@ onefold_status of_stats_save_end(struct of_stats_save *save, const struct of_pla
         status = of_file_sync(save->fd, err);
     }
     if (status == ONEFOLD_OK) {
+        of_pagecache_drop(save->fd, 0, length);
         status = of_file_close_written(&save->fd, err);
     }
     return status == ONEFOLD_OK ? publish(save, err) : status;

@@ -10,6 +10,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
+static const char usual_name[] = "model.safetensors";
+
 /* A path, and what the thread found; the thread's until the entry has come back. */
 struct entry {
     const char *path;
@@ -27,17 +29,49 @@ struct of_ahead {
     struct of_thread thread;
 };
 
+/* The path is that of the file, or of a folder with a file of the usual name. */
+static onefold_status measure_entry(struct entry *entry, uint32_t file_flags)
+{
+    onefold_error ignored;
+    int folder_fd = -1;
+    onefold_status status;
+
+    if (of_file_open_folder(of_file_here, entry->path, &folder_fd, &ignored) != ONEFOLD_OK) {
+        return of_shard_measure(of_file_here, entry->path, file_flags, &entry->shard, &ignored);
+    }
+    status = of_shard_measure(folder_fd, usual_name, file_flags, &entry->shard, &ignored);
+    of_file_close(&folder_fd);
+    return status;
+}
+
+/* Gives back what was read of a file that nobody came for. */
+static void leave_entry(struct entry *entry)
+{
+    onefold_error ignored;
+    int folder_fd = -1;
+
+    if (!entry->found) {
+        return;
+    }
+    if (of_file_open_folder(of_file_here, entry->path, &folder_fd, &ignored) != ONEFOLD_OK) {
+        entry->shard.name = entry->path;
+        of_shard_leave(of_file_here, &entry->shard);
+        return;
+    }
+    entry->shard.name = usual_name;
+    of_shard_leave(folder_fd, &entry->shard);
+    of_file_close(&folder_fd);
+}
+
 static void measure_all(void *context)
 {
     struct of_ahead *ahead = context;
 
     for (uint32_t i = 0; i < ahead->count; i++) {
         struct entry *entry = &ahead->entries[i];
-        onefold_error ignored;
 
-        entry->found = !atomic_load(&ahead->stopping) &&
-                       of_shard_measure(of_file_here, entry->path, ahead->file_flags, &entry->shard,
-                                        &ignored) == ONEFOLD_OK;
+        entry->found =
+            !atomic_load(&ahead->stopping) && measure_entry(entry, ahead->file_flags) == ONEFOLD_OK;
         of_queue_push(&ahead->done, entry);
     }
 }
@@ -100,6 +134,9 @@ void of_ahead_stop(struct of_ahead *ahead)
     atomic_store(&ahead->stopping, true);
     of_thread_join(&ahead->thread);
     of_queue_finish(&ahead->done);
+    for (uint32_t i = ahead->taken_count; ahead->entries != NULL && i < ahead->count; i++) {
+        leave_entry(&ahead->entries[i]);
+    }
     of_mem_free(ahead->entries);
     of_mem_free(ahead);
 }

@@ -2,7 +2,8 @@
 /*
  * Headers of the checkpoints that will be opened next, measured by a thread of their own while the
  * first one's is parsed: with a hundred thousand tensors both take as long. Only checkpoints of one
- * file; whatever goes wrong here is found again, and said, by whoever opens the checkpoint.
+ * file, named itself or by a folder that has it under the usual name; whatever goes wrong here is
+ * found again, and said, by whoever opens the checkpoint.
  */
 #ifndef OF_CKPT_AHEAD_H
 #define OF_CKPT_AHEAD_H

@@ -14,6 +14,7 @@
 #include "ckpt/locate.h"
 #include "ckpt/shard_header.h"
 #include "ckpt/table_build.h"
+#include "sys/pagecache.h"
 #include "sys/window.h"
 
 #include <stdio.h>
@@ -96,7 +97,12 @@ static onefold_status read_index(struct opening *opening, onefold_error *err)
         status = of_err_set(err, "index-size", "the index has more than 128 MiB");
     }
     if (status == ONEFOLD_OK) {
+        const bool warm = of_pagecache_is_warm(fd, 0, identity.size_bytes);
+
         status = parse_index(opening, fd, identity.size_bytes, err);
+        if (!warm) {
+            of_pagecache_drop(fd, 0, identity.size_bytes);
+        }
     }
     of_file_close(&fd);
     if (status != ONEFOLD_OK) {
@@ -393,6 +399,7 @@ static onefold_status check_single(struct opening *opening, onefold_error *err)
     if (status == ONEFOLD_OK) {
         status = of_shard_parse(checkpoint->folder_fd, &single, opening->place.single, &parsed,
                                 opening->report, &header, err);
+        of_shard_leave(checkpoint->folder_fd, &single);
     }
     same = status == ONEFOLD_OK && header.tensor_count == checkpoint->table->tensor_count;
     for (uint64_t i = 0; same && i < header.tensor_count; i++) {
@@ -441,6 +448,14 @@ static onefold_status describe(struct opening *opening, const char *path, onefol
     return check_single(opening, err);
 }
 
+/* The headers were read for the last time, whatever came of it. */
+static void leave_shards(const struct of_checkpoint *checkpoint)
+{
+    for (uint32_t i = 0; checkpoint->shards != NULL && i < checkpoint->shard_count; i++) {
+        of_shard_leave(checkpoint->folder_fd, &checkpoint->shards[i]);
+    }
+}
+
 static onefold_status make_room(struct of_checkpoint_set *set, onefold_error *err)
 {
     uint32_t capacity = set->capacity == 0 ? 8 : set->capacity * 2;
@@ -476,6 +491,7 @@ onefold_status of_checkpoint_open(struct of_checkpoint_set *set, const char *pat
     OF_TRY(of_locate(set, path, revision, opening.report, &opening.place, err));
     of_arena_init(&opening.work, arena_rest(set->arena));
     status = describe(&opening, path, err);
+    leave_shards(opening.checkpoint);
     of_arena_finish(&opening.work);
     if (status != ONEFOLD_OK) {
         of_file_close(&opening.place.folder_fd);

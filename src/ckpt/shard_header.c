@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/num.h"
+#include "sys/pagecache.h"
 #include "sys/window.h"
 
 #include <string.h>
@@ -113,9 +114,15 @@ onefold_status of_shard_measure(int folder_fd, const char *name, uint32_t file_f
 
     OF_TRY(of_file_open_read(folder_fd, name, file_flags | OF_FILE_NO_AHEAD, &fd, &shard.identity,
                              err));
+    /* The page that tells the length first: asked about before it is read. */
+    shard.header_warm = of_pagecache_is_warm(fd, 0, FIRST_BYTES);
     status = header_length(fd, shard.identity.size_bytes, &shard.data_offset, err);
     if (status == ONEFOLD_OK) {
+        shard.header_warm = shard.header_warm && of_pagecache_holds(fd, 0, shard.data_offset);
         status = hash_header(fd, &shard, err);
+    }
+    if (status != ONEFOLD_OK && !shard.header_warm) {
+        of_pagecache_drop(fd, 0, of_num_max(shard.data_offset, FIRST_BYTES));
     }
     of_file_close(&fd);
     if (status == ONEFOLD_OK) {
@@ -157,4 +164,21 @@ onefold_status of_shard_parse(int folder_fd, const struct of_shard *shard, const
     }
     of_window_close(&walker.window);
     return status;
+}
+
+void of_shard_leave(int folder_fd, const struct of_shard *shard)
+{
+    struct of_identity identity;
+    onefold_error ignored;
+    int fd = -1;
+
+    if (shard->header_warm || shard->name == NULL ||
+        of_file_open_read(folder_fd, shard->name, OF_FILE_NO_AHEAD, &fd, &identity, &ignored) !=
+            ONEFOLD_OK) {
+        return;
+    }
+    if (of_identity_equal(&identity, &shard->identity)) {
+        of_pagecache_drop(fd, 0, shard->data_offset);
+    }
+    of_file_close(&fd);
 }

@@ -17,4 +17,8 @@ OF_NODISCARD onefold_status of_shard_parse(int folder_fd, const struct of_shard 
                                            struct of_report *report, struct of_header *ret_header,
                                            onefold_error *err);
 
+/* The header has been read for the last time: its pages are given back unless the page cache held
+ * them before, or the file is another one by now. */
+void of_shard_leave(int folder_fd, const struct of_shard *shard);
+
 #endif

@@ -4,7 +4,7 @@
 
 #include "base/check.h"
 #include "base/num.h"
-#include "sys/outfile.h"
+#include "sys/pagecache.h"
 
 /* Units that a reading front to back may leave out, in front of what is known. */
 enum { GAP_UNITS = 2 };
@@ -19,8 +19,8 @@ static bool ask_unit(const struct of_cached *cached, uint64_t unit)
     const uint64_t offset = unit * OF_CACHED_UNIT_BYTES;
 
     return offset < cached->size_bytes &&
-           of_outfile_is_range_cached(
-               cached->fd, offset, of_num_min(OF_CACHED_UNIT_BYTES, cached->size_bytes - offset));
+           of_pagecache_holds(cached->fd, offset,
+                              of_num_min(OF_CACHED_UNIT_BYTES, cached->size_bytes - offset));
 }
 
 static void ask_ahead(struct of_cached *cached, uint64_t first_unit)
@@ -45,7 +45,7 @@ bool of_cached_has(struct of_cached *cached, uint64_t offset, uint64_t length)
         /* Read in another order: to ask ahead would be in vain. */
         cached->first_unit = end - 1;
         cached->end_unit = end - 1;
-        return of_outfile_is_range_cached(cached->fd, offset, length);
+        return of_pagecache_holds(cached->fd, offset, length);
     }
     for (uint64_t unit = first; unit < end; unit++) {
         if (unit >= cached->end_unit) {

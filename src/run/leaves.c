@@ -5,6 +5,7 @@
 #include "base/num.h"
 #include "plan/plan.h"
 #include "sys/file.h"
+#include "sys/pagecache.h"
 
 #include <string.h>
 
@@ -122,6 +123,7 @@ onefold_status of_leaves_end(struct of_leaves *leaves, struct of_out_file *ret_f
     }
     status = of_file_sync(leaves->fd, err);
     if (status == ONEFOLD_OK) {
+        of_pagecache_drop(leaves->fd, 0, file.size_bytes);
         status = of_file_close_written(&leaves->fd, err);
     }
     if (status != ONEFOLD_OK) {

@@ -10,6 +10,7 @@
 #include "fmt/shard_index.h"
 #include "fmt/sums_text.h"
 #include "sys/file.h"
+#include "sys/pagecache.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -100,7 +101,12 @@ static onefold_status copy_side_file(struct of_outputs *outputs, const char *nam
         status = of_writer_begin(&outputs->writer, name, err);
     }
     if (status == ONEFOLD_OK) {
+        const bool warm = of_pagecache_is_warm(fd, 0, identity.size_bytes);
+
         status = copy_bytes(outputs, fd, identity.size_bytes, err);
+        if (!warm) {
+            of_pagecache_drop(fd, 0, identity.size_bytes);
+        }
     }
     if (status == ONEFOLD_OK) {
         status = of_writer_end(&outputs->writer, next_file(outputs), err);

@@ -7,6 +7,7 @@
 #include "base/num.h"
 #include "sys/file.h"
 #include "sys/outfile.h"
+#include "sys/pagecache.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -38,7 +39,7 @@ static onefold_status open_direct(struct of_reader *reader, onefold_error *err)
 
     if (reader->direct == OF_DIRECT_OFF ||
         (reader->direct == OF_DIRECT_AUTO &&
-         of_outfile_count_cached(reader->fd, reader->size_bytes) > OF_OUTFILE_PLACES / 2)) {
+         of_pagecache_count(reader->fd, reader->size_bytes) > OF_PAGECACHE_PLACES / 2)) {
         return ONEFOLD_OK;
     }
     /* Through the descriptor and not by name: it cannot become another file. */
@@ -92,6 +93,10 @@ onefold_status of_reader_open(struct of_reader *reader, int fd, uint64_t size_by
     if (reader->direct_fd < 0) {
         of_outfile_advise_sequential(fd);
     }
+    /* Of a larger file the better part is there, or the user wants it read in this way. */
+    reader->leaves_cache = reader->direct_fd < 0 && reader->direct == OF_DIRECT_AUTO &&
+                           size_bytes <= OF_READER_CHUNK_BYTES &&
+                           !of_pagecache_is_warm(fd, 0, size_bytes);
     for (uint32_t i = 0; i < OF_READER_CHUNKS && reader->submit_at < size_bytes; i++) {
         submit(reader);
     }
@@ -172,6 +177,10 @@ void of_reader_close(struct of_reader *reader)
         }
     }
     of_file_close(&reader->direct_fd);
+    if (reader->leaves_cache) {
+        of_pagecache_drop(reader->fd, 0, reader->size_bytes);
+        reader->leaves_cache = false;
+    }
     reader->fd = -1;
     reader->submit_at = 0;
     reader->chunk_count = 0;

@@ -29,7 +29,8 @@ struct of_reader {
     bool is_done[OF_READER_CHUNKS]; /* the request came back */
     /* The open file. */
     int fd;
-    int direct_fd; /* -1 = not read directly */
+    int direct_fd;     /* -1 = not read directly */
+    bool leaves_cache; /* its pages were not in the page cache before and go again */
     uint64_t align;
     uint64_t size_bytes;
     uint64_t submit_at;   /* next offset to ask for */

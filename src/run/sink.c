@@ -7,6 +7,7 @@
 #include "base/num.h"
 #include "sys/file.h"
 #include "sys/outfile.h"
+#include "sys/pagecache.h"
 
 #include <string.h>
 
@@ -52,7 +53,7 @@ static onefold_status settle_direct(struct of_sink *sink, const char *name, onef
     if (sink->plan->how.direct == OF_DIRECT_OFF) {
         return ONEFOLD_OK;
     }
-    if (of_outfile_page_bytes() > OF_DIRECT_ALIGN_MAX) {
+    if (of_pagecache_page_bytes() > OF_DIRECT_ALIGN_MAX) {
         /* A page of the cache would hold an edge and blocks written directly beside it. */
         return refuse_direct(sink, name, err);
     }
@@ -214,7 +215,7 @@ static onefold_status complete_shard(struct of_sink *sink, uint32_t shard_index,
     /* One sync covers both descriptors: they are one inode. */
     status = of_file_sync(file->plain_fd, err);
     if (status == ONEFOLD_OK) {
-        of_outfile_drop(file->plain_fd, 0, sink->plan->output.shards[shard_index].file_bytes);
+        of_pagecache_drop(file->plain_fd, 0, sink->plan->output.shards[shard_index].file_bytes);
         status = of_file_close_written(&file->plain_fd, err);
     }
     if (status == ONEFOLD_OK && file->direct_fd >= 0) {
@@ -239,7 +240,7 @@ onefold_status of_sink_end_write(struct of_sink *sink, uint32_t shard_index, uin
         /* What was handed over one step ago is likely clean by now and leaves the cache. */
         of_outfile_write_behind(file->plain_fd, file->behind_bytes,
                                 offset + length - file->behind_bytes);
-        of_outfile_drop(file->plain_fd, 0, file->behind_bytes);
+        of_pagecache_drop(file->plain_fd, 0, file->behind_bytes);
         file->behind_bytes = offset + length;
     }
     if (file->left_bytes == 0) {

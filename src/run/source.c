@@ -8,6 +8,7 @@
 #include "sys/file.h"
 #include "sys/host.h"
 #include "sys/outfile.h"
+#include "sys/pagecache.h"
 
 static uint32_t total_inputs(const struct of_plan *plan)
 {
@@ -148,7 +149,7 @@ static onefold_status look_into_cache(const struct of_source *source,
     const uint64_t size_bytes = checkpoint->shards[shard_index].identity.size_bytes;
 
     entry->cache_fd = -1;
-    if (!source->ask_cache || of_outfile_count_cached(entry->fd, size_bytes) == 0) {
+    if (!source->ask_cache || of_pagecache_count(entry->fd, size_bytes) == 0) {
         return ONEFOLD_OK;
     }
     if (entry->align == 0) {

@@ -9,6 +9,7 @@
 #include "run/verify_state.h"
 #include "sys/file.h"
 #include "sys/host.h"
+#include "sys/pagecache.h"
 
 #include <string.h>
 
@@ -107,6 +108,7 @@ static onefold_status open_leaves(struct of_verify_state *state, struct of_scan 
                           (unsigned long long)file->size_bytes, (unsigned long long)wanted);
         return ONEFOLD_OK;
     }
+    scan->leaves_bytes = wanted;
     return of_file_open_read(state->folder_fd, leaves_name, 0, &scan->leaves_fd, &identity, err);
 }
 
@@ -318,6 +320,7 @@ onefold_status of_verify_content(struct of_verify_state *state, onefold_error *e
                            .progress = options->progress,
                            .progress_context = options->progress_context,
                            .cancel = options->cancel};
+    bool warm = false;
     onefold_status status;
 
     if (of_kern_init(&kern, options->cpu_cap) == NULL) {
@@ -329,6 +332,7 @@ onefold_status of_verify_content(struct of_verify_state *state, onefold_error *e
     }
     status = open_leaves(state, &scan, err);
     if (status == ONEFOLD_OK) {
+        warm = of_pagecache_is_warm(scan.leaves_fd, 0, scan.leaves_bytes);
         status = choose_files(state, &scan, err);
     }
     if (status == ONEFOLD_OK) {
@@ -337,6 +341,9 @@ onefold_status of_verify_content(struct of_verify_state *state, onefold_error *e
     }
     if (status == ONEFOLD_OK) {
         status = judge(state, &scan, err);
+    }
+    if (!warm) {
+        of_pagecache_drop(scan.leaves_fd, 0, scan.leaves_bytes);
     }
     of_file_close(&scan.leaves_fd);
     state->result.read_bytes = atomic_load(&scan.read_bytes);

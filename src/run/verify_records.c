@@ -10,6 +10,7 @@
 #include "fmt/sums_text.h"
 #include "run/verify_state.h"
 #include "sys/file.h"
+#include "sys/pagecache.h"
 #include "sys/window.h"
 
 #include <stdio.h>
@@ -340,7 +341,12 @@ onefold_status of_verify_manifest(struct of_verify_state *state, onefold_error *
         state->tensors = NULL;
         status = ONEFOLD_OK;
     } else {
+        const bool warm = of_pagecache_is_warm(fd, 0, identity.size_bytes);
+
         status = parse_manifest(state, identity.size_bytes, fd, err);
+        if (!warm) {
+            of_pagecache_drop(fd, 0, identity.size_bytes);
+        }
     }
     of_file_close(&fd);
     return status;

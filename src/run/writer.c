@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "sys/file.h"
+#include "sys/pagecache.h"
 
 #include <string.h>
 
@@ -96,6 +97,7 @@ onefold_status of_writer_end(struct of_writer *writer, struct of_out_file *ret_f
     }
     status = of_file_sync(writer->fd, err);
     if (status == ONEFOLD_OK) {
+        of_pagecache_drop(writer->fd, 0, writer->size_bytes);
         status = of_file_close_written(&writer->fd, err);
     }
     if (status != ONEFOLD_OK) {

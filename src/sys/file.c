@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "base/str.h"
+#include "sys/pagecache.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -540,6 +541,7 @@ onefold_status of_file_slurp(int folder, const char *name, uint32_t flags, uint6
     struct of_identity identity = {0};
     onefold_status status;
     char *data = NULL;
+    bool warm;
     int fd = -1;
 
     OF_TRY(of_file_open_read(folder, name, flags, &fd, &identity, err));
@@ -555,7 +557,11 @@ onefold_status of_file_slurp(int folder, const char *name, uint32_t flags, uint6
                             (unsigned long long)identity.size_bytes);
         goto out;
     }
+    warm = of_pagecache_is_warm(fd, 0, identity.size_bytes);
     status = of_file_read_at(fd, data, identity.size_bytes, 0, err);
+    if (!warm) {
+        of_pagecache_drop(fd, 0, identity.size_bytes);
+    }
     if (status != ONEFOLD_OK) {
         of_err_prefix(err, "%s", shown(name).text);
         goto out;

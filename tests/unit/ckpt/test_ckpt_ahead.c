@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -94,6 +95,26 @@ static void paths_come_in_order(void **state)
     of_ahead_stop(NULL);
 }
 
+/* A folder stands for the file in it that has the usual name. */
+static void folders_come_too(void **state)
+{
+    const struct tmpdir_name folder = tmpdir_join(dir.path, "folder");
+    const struct tmpdir_name file = tmpdir_join(folder.text, "model.safetensors");
+    const char *const both[] = {folder.text, folder.text};
+    struct of_shard shard = {.name = "x"};
+    struct of_ahead *ahead;
+
+    (void)state;
+    assert_int_equal(mkdir(folder.text, 0777), 0);
+    make_file(file.text, METADATA_BYTES, 'f');
+    ahead = of_ahead_start(both, 2, 0);
+    assert_non_null(ahead);
+    assert_true(of_ahead_take(ahead, folder.text, &shard));
+    assert_measured(&shard, file.text);
+    assert_null(shard.name);
+    of_ahead_stop(ahead);
+}
+
 static void what_is_no_file_is_left_to_others(void **state)
 {
     const struct tmpdir_name text = tmpdir_join(dir.path, "text.safetensors");
@@ -169,6 +190,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(paths_come_in_order),
+        cmocka_unit_test(folders_come_too),
         cmocka_unit_test(what_is_no_file_is_left_to_others),
         cmocka_unit_test(stops_at_any_time),
         cmocka_unit_test(without_memory_there_is_none),

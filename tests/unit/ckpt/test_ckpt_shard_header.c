@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Looking at a header leaves nothing of the data behind it in the page cache. */
+/* Looking at a header leaves nothing in the page cache that was not there. */
 #include "ckpt/shard_header.h"
 
 #include "support/mkckpt.h"
 #include "support/tmpdir.h"
 #include "sys/file.h"
-#include "sys/outfile.h"
+#include "sys/pagecache.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -52,7 +52,7 @@ static void data_is_not_loaded(void **state)
     assert_true(fd >= 0);
     assert_int_equal(fdatasync(fd), 0);
     assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
-    if (of_outfile_is_range_cached(fd, METADATA_BYTES, BEHIND_BYTES)) {
+    if (of_pagecache_holds(fd, METADATA_BYTES, BEHIND_BYTES)) {
         print_message("SKIP: pages of this file system do not leave the page cache\n");
         skip();
     }
@@ -61,7 +61,52 @@ static void data_is_not_loaded(void **state)
     /* The page with the end of the header has some of the data. */
     for (uint64_t at = shard.data_offset + 4096; at < shard.data_offset + BEHIND_BYTES;
          at += 4096) {
-        assert_false(of_outfile_is_range_cached(fd, at, 1));
+        assert_false(of_pagecache_holds(fd, at, 1));
+    }
+    /* Nobody else has read the header. */
+    assert_false(shard.header_warm);
+    assert_true(of_pagecache_holds(fd, 0, shard.data_offset));
+    shard.name = path.text;
+    of_shard_leave(of_file_here, &shard);
+    for (uint64_t at = 0; at < shard.data_offset; at += 4096) {
+        assert_false(of_pagecache_holds(fd, at, 1));
+    }
+    (void)close(fd);
+    tmpdir_remove(&dir);
+}
+
+/* What was read before stays, and so does what is another file by now; a page that was missing goes
+ * with all of them. */
+static void pages_of_others_stay(void **state)
+{
+    const struct tmpdir dir = tmpdir_make();
+    const struct tmpdir_name path = tmpdir_join(dir.path, "m.safetensors");
+    struct of_shard shard = {0};
+    onefold_error err;
+    int fd;
+
+    (void)state;
+    make_file(path.text);
+    fd = open(path.text, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(fdatasync(fd), 0);
+    if (!of_pagecache_is_warm(fd, 0, METADATA_BYTES)) {
+        print_message("SKIP: the file left the page cache at once\n");
+        skip();
+    }
+    assert_int_equal(of_shard_measure(of_file_here, path.text, 0, &shard, &err), ONEFOLD_OK);
+    assert_true(shard.header_warm);
+    shard.name = path.text;
+    of_shard_leave(of_file_here, &shard);
+    assert_true(of_pagecache_holds(fd, 0, shard.data_offset));
+    shard.header_warm = false;
+    shard.identity.mtime_nsec ^= 1;
+    of_shard_leave(of_file_here, &shard);
+    assert_true(of_pagecache_holds(fd, 0, shard.data_offset));
+    of_pagecache_drop(fd, 0, METADATA_BYTES / 2);
+    if (!of_pagecache_holds(fd, 0, 1)) {
+        assert_int_equal(of_shard_measure(of_file_here, path.text, 0, &shard, &err), ONEFOLD_OK);
+        assert_false(shard.header_warm);
     }
     (void)close(fd);
     tmpdir_remove(&dir);
@@ -71,6 +116,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(data_is_not_loaded),
+        cmocka_unit_test(pages_of_others_stay),
     };
 
     return cmocka_run_group_tests_name("ckpt_shard_header", tests, NULL, NULL);

@@ -3,7 +3,7 @@
 #include "run/cached.h"
 
 #include "support/tmpdir.h"
-#include "sys/outfile.h"
+#include "sys/pagecache.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -36,8 +36,8 @@ static int make_file(const struct tmpdir *dir, uint64_t offset, uint64_t length)
     assert_true(fd >= 0);
     assert_int_equal(ftruncate(fd, (off_t)SIZE), 0);
     load(fd, offset, length);
-    if (!of_outfile_is_range_cached(fd, offset, length) ||
-        of_outfile_is_range_cached(fd, offset + length + MIB, MIB)) {
+    if (!of_pagecache_holds(fd, offset, length) ||
+        of_pagecache_holds(fd, offset + length + MIB, MIB)) {
         print_message("SKIP: the page cache does not hold what was read, or more than that\n");
         skip();
     }
@@ -55,10 +55,10 @@ static void what_came_later_does_not_count(void **state)
     assert_true(of_cached_has(&cached, 0, MIB / 2));
     load(fd, 4 * MIB, 70 * MIB);
     /* Some machines throw pages out again that nobody asks for. */
-    for (int tries = 0; tries < 4 && !of_outfile_is_range_cached(fd, 0, 74 * MIB); tries++) {
+    for (int tries = 0; tries < 4 && !of_pagecache_holds(fd, 0, 74 * MIB); tries++) {
         load(fd, 0, 74 * MIB);
     }
-    assert_true(of_outfile_is_range_cached(fd, 0, 74 * MIB));
+    assert_true(of_pagecache_holds(fd, 0, 74 * MIB));
     assert_true(of_cached_has(&cached, 3 * MIB + MIB / 2, MIB / 2));
     for (uint64_t at = 4 * MIB; at < OF_CACHED_UNITS * MIB; at += MIB / 2) {
         assert_false(of_cached_has(&cached, at, MIB / 2));

@@ -6,7 +6,7 @@
 #include "support/merging.h"
 #include "support/mkckpt.h"
 #include "support/tmpdir.h"
-#include "sys/outfile.h"
+#include "sys/pagecache.h"
 
 #include <fcntl.h>
 #include <math.h>
@@ -321,7 +321,7 @@ static bool are_cached(const struct fixture *fixture)
         const int fd = open(path.text, O_RDONLY | O_CLOEXEC);
 
         assert_true(fd >= 0);
-        cached = of_outfile_is_range_cached(fd, 0, UINT64_C(1500) * 1001 * 2) && cached;
+        cached = of_pagecache_holds(fd, 0, UINT64_C(1500) * 1001 * 2) && cached;
         (void)close(fd);
     }
     return cached;
@@ -356,7 +356,7 @@ static bool drop_tail(const char *folder, uint64_t from)
     assert_true(fd >= 0);
     assert_int_equal(fdatasync(fd), 0);
     assert_int_equal(posix_fadvise(fd, (off_t)from, 0, POSIX_FADV_DONTNEED), 0);
-    dropped = !of_outfile_is_range_cached(fd, from, 1 << 20);
+    dropped = !of_pagecache_holds(fd, from, 1 << 20);
     (void)close(fd);
     return dropped;
 }

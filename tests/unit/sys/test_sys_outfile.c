@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the page cache holds of a file, and of whose files the kernel tells. */
+/* Blocks shared with another file. */
 #include "sys/outfile.h"
 
 #include "support/tmpdir.h"
@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-enum { SIZE = 3000001, SOMEONE_ELSE = 65534 };
+enum { SIZE = 3000001 };
 
 /* A file of SIZE bytes, clean and in the page cache; opened for reading. */
 static int make_file(const char *path)
@@ -30,32 +30,6 @@ static int make_file(const char *path)
     assert_int_equal(ftruncate(fd, SIZE), 0);
     assert_int_equal(fdatasync(fd), 0);
     return fd;
-}
-
-static void test_count_and_range(void **state)
-{
-    const struct tmpdir dir = tmpdir_make();
-    int fd;
-
-    (void)state;
-    fd = make_file(tmpdir_join(dir.path, "f").text);
-    if (!of_outfile_is_range_cached(fd, 0, SIZE)) {
-        print_message("SKIP: the file left the page cache at once\n");
-        skip();
-    }
-    assert_int_equal(of_outfile_count_cached(fd, SIZE), OF_OUTFILE_PLACES);
-    assert_int_equal(posix_fadvise(fd, 1 << 20, 1 << 20, POSIX_FADV_DONTNEED), 0);
-    if (of_outfile_is_range_cached(fd, 1 << 20, 1 << 20)) {
-        print_message("SKIP: pages of this file system do not leave the page cache\n");
-        skip();
-    }
-    /* Some places are gone, some are left; and one page gone is a range gone. */
-    assert_in_range(of_outfile_count_cached(fd, SIZE), 1, OF_OUTFILE_PLACES - 1);
-    assert_false(of_outfile_is_range_cached(fd, 0, SIZE));
-    assert_false(of_outfile_is_range_cached(fd, (1 << 20) - 1, 2));
-    assert_true(of_outfile_is_range_cached(fd, 0, 1 << 20));
-    (void)close(fd);
-    tmpdir_remove(&dir);
 }
 
 /* Where blocks cannot be shared nothing changes; where they can the bytes are there. */
@@ -101,49 +75,10 @@ static void test_share(void **state)
     tmpdir_remove(&dir);
 }
 
-/* Exit code of a child: how many places it finds in a file that it may only read. */
-static int count_as_someone_else(const char *path)
-{
-    int status = 0;
-    const pid_t child = fork();
-
-    assert_true(child >= 0);
-    if (child == 0) {
-        const int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-        if (fd < 0 || setgid(SOMEONE_ELSE) != 0 || setuid(SOMEONE_ELSE) != 0) {
-            _exit(99);
-        }
-        _exit((int)of_outfile_count_cached(fd, SIZE));
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status));
-    return WEXITSTATUS(status);
-}
-
-/* The kernel says of such a file that all of it is there, whether it is or not. */
-static void test_foreign_files_count_as_not_cached(void **state)
-{
-    const struct tmpdir dir = tmpdir_make();
-    const struct tmpdir_name path = tmpdir_join(dir.path, "f");
-
-    (void)state;
-    if (geteuid() != 0) {
-        tmpdir_remove(&dir);
-        print_message("SKIP: only root can become someone else\n");
-        skip();
-    }
-    (void)close(make_file(path.text));
-    assert_int_equal(count_as_someone_else(path.text), 0);
-    tmpdir_remove(&dir);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_count_and_range),
         cmocka_unit_test(test_share),
-        cmocka_unit_test(test_foreign_files_count_as_not_cached),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
