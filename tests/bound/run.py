@@ -151,8 +151,23 @@ def check_size_does_not_matter(suite):
     shutil.rmtree(os.path.join(suite.scratch, "s"))
 
 
+# Rules that are one weighted sum.
+LINEAR_RULES = ("linear", "task_arithmetic", "fedavg", "fednova")
+
+
+def write_recipe(scratch, rule, count):
+    """As a recipe, because what each site trained is told on its entry only."""
+    lines = ["merge_method: " + rule] + (["base_model: s/base"] if rule != "linear" else []) + ["models:"]
+    for i in range(count):
+        fact = {"fednova": "steps: %d" % (100 + i), "fedavg": "samples: %d" % (1 + i)}.get(rule)
+        weight = "parameters: {weight: %g}" % (0.5 + i % 3)
+        lines.append("  - {model: s/tuned-%d, %s}" % (i + 1, fact or weight))
+    with open(os.path.join(scratch, "recipe.yml"), "w", encoding="ascii") as file:
+        file.write("\n".join(lines) + "\n")
+
+
 def check_many_inputs(suite):
-    for count in (2, 16, 64, 199, 999):
+    for count in (2, 16, 64, 199, 1000):
         # Many small models have as many descriptors, areas and rounds as many large ones.
         megabytes = 20 if count < 199 else 4
         run(suite.scratch, "onefold-mksample", "--quiet", "--sparse", "--tunes", str(count), "--size",
@@ -160,6 +175,9 @@ def check_many_inputs(suite):
         for backend in ("threads", "mmap"):
             suite.merge("base + %d inputs, %s, 64 MiB" % (count, backend), 64, "--method",
                         "task_arithmetic", "--lambda", "0.1", "--io", backend, *models(suite.scratch, count))
+    for rule in LINEAR_RULES:
+        write_recipe(suite.scratch, rule, 1000)
+        suite.merge("%s of 1,000 inputs from a recipe, 64 MiB" % rule, 64, "recipe.yml")
     shutil.rmtree(os.path.join(suite.scratch, "s"))
 
 
