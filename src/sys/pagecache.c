@@ -4,7 +4,9 @@
 #include "base/limits.h"
 #include "base/num.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,14 +21,50 @@ enum { PLACE_PAGES = 4 };
 /* Pages that one call asks about. */
 enum { PAGES_ASKED_MAX = 512 };
 
+/* Linux 6.5 and later count the pages of a range, which takes a tenth of the time of asking about
+ * each of them; the headers of Debian 12 do not know it yet. One number on all machines. */
+enum { CACHESTAT_NUMBER = 451 };
+struct page_range {
+    uint64_t offset;
+    uint64_t length;
+};
+struct page_counts {
+    uint64_t cached;
+    uint64_t others[4]; /* dirty, being written, evicted, evicted lately */
+};
+
+/* False where the kernel cannot or will not say. */
+static bool count_pages(int fd, uint64_t offset, uint64_t length, uint64_t *ret_count)
+{
+    static atomic_bool is_missing;
+    struct page_range range = {offset, length};
+    struct page_counts counts = {0};
+
+    if (atomic_load_explicit(&is_missing, memory_order_relaxed)) {
+        return false;
+    }
+    if (syscall(CACHESTAT_NUMBER, fd, &range, &counts, 0) != 0) {
+        if (errno == ENOSYS) {
+            atomic_store_explicit(&is_missing, true, memory_order_relaxed);
+        }
+        return false;
+    }
+    *ret_count = counts.cached;
+    return true;
+}
+
 /* Are all pages of a range of whole pages there? At most PAGES_ASKED_MAX. */
 static bool are_pages_cached(int fd, uint64_t offset, uint64_t length)
 {
     const uint64_t page_bytes = of_pagecache_page_bytes();
     unsigned char pages[PAGES_ASKED_MAX];
+    uint64_t count;
     bool all = true;
     void *map;
 
+    if (count_pages(fd, offset, length, &count)) {
+        return count == length / page_bytes;
+    }
     map = mmap(NULL, length, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, (off_t)offset);
     if (map == MAP_FAILED) {
         return false;
