@@ -21,6 +21,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Memory of a hash in pieces. */
+enum { OF_KERN_HASH_BYTES = 640, OF_KERN_HASH_ALIGN = 64 };
+
 /* Widens `count` encoded elements to f32. F64 is rounded to nearest even; the rest is exact. */
 typedef void of_kern_unpack_fn(float *to, const void *from, size_t count);
 
@@ -126,6 +129,12 @@ struct of_kern {
 
     /* XXH3-128 of `length` bytes at any address. */
     struct of_digest (*hash)(const void *data, size_t length);
+    /* The same of bytes that come in pieces. A state is OF_KERN_HASH_BYTES of memory, zeroed before
+     * its first start and aligned to OF_KERN_HASH_ALIGN; it stays with the table that started it.
+     * end leaves it as it is. */
+    void (*hash_start)(void *state);
+    void (*hash_more)(void *state, const void *data, size_t length);
+    struct of_digest (*hash_end)(const void *state);
 };
 
 /* The instruction sets compiled in, weakest first; name is "scalar", "avx2", "avx512", "neon". */

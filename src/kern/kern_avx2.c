@@ -21,9 +21,8 @@
 #define OF_STATS_MAX(a, b)   _mm256_max_pd((__m256d)(a), (__m256d)(b))
 #include "kern/kern_stats.h"
 
-#define XXH_INLINE_ALL
 #define XXH_VECTOR XXH_AVX2
-#include <xxhash.h>
+#include "kern/kern_hash.h"
 
 static inline __m128i load128(const void *from)
 {
@@ -897,16 +896,6 @@ static void count_nonfinite(const float *x, size_t count, uint64_t *ret_nan, uin
     *ret_inf = inf;
 }
 
-static struct of_digest hash(const void *data, size_t length)
-{
-    struct of_digest digest;
-    XXH128_canonical_t canonical;
-
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits(data, length));
-    memcpy(digest.bytes, canonical.digest, sizeof(digest.bytes));
-    return digest;
-}
-
 /* unpack of F32 is a copy: libc's is as fast as memory. */
 void of_kern_fill_avx2(struct of_kern *kern)
 {
@@ -940,5 +929,5 @@ void of_kern_fill_avx2(struct of_kern *kern)
     kern->scale = scale;
     kern->finish_delta = finish_delta;
     kern->count_nonfinite = count_nonfinite;
-    kern->hash = hash;
+    fill_hash(kern);
 }

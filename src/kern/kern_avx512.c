@@ -14,9 +14,8 @@
 #include <immintrin.h>
 #include <string.h>
 
-#define XXH_INLINE_ALL
 #define XXH_VECTOR XXH_AVX512
-#include <xxhash.h>
+#include "kern/kern_hash.h"
 
 /* The lowest `count` of 16 or 32 lanes; all of them when there are more elements. */
 static inline __mmask16 first_16(size_t count)
@@ -714,16 +713,6 @@ static void count_nonfinite(const float *x, size_t count, uint64_t *ret_nan, uin
     *ret_inf = tally.inf;
 }
 
-static struct of_digest hash(const void *data, size_t length)
-{
-    struct of_digest digest;
-    XXH128_canonical_t canonical;
-
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits(data, length));
-    memcpy(digest.bytes, canonical.digest, sizeof(digest.bytes));
-    return digest;
-}
-
 /* add_products stays with AVX2: the order of the law makes it a chain of additions that wait for
  * each other, whatever the width. divide and add_stats wait for divisions, which are no faster
  * here, and subtract for memory. */
@@ -747,5 +736,5 @@ void of_kern_fill_avx512(struct of_kern *kern)
     kern->scale = scale;
     kern->finish_delta = finish_delta;
     kern->count_nonfinite = count_nonfinite;
-    kern->hash = hash;
+    fill_hash(kern);
 }

@@ -20,9 +20,8 @@
 #define OF_STATS_MAX(a, b)   vmaxq_f64((float64x2_t)(a), (float64x2_t)(b))
 #include "kern/kern_stats.h"
 
-#define XXH_INLINE_ALL
 #define XXH_VECTOR XXH_NEON
-#include <xxhash.h>
+#include "kern/kern_hash.h"
 
 /* --- Unpack --- */
 
@@ -886,16 +885,6 @@ static void count_nonfinite(const float *x, size_t count, uint64_t *ret_nan, uin
     *ret_inf = inf;
 }
 
-static struct of_digest hash(const void *data, size_t length)
-{
-    struct of_digest digest;
-    XXH128_canonical_t canonical;
-
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits(data, length));
-    memcpy(digest.bytes, canonical.digest, sizeof(digest.bytes));
-    return digest;
-}
-
 /* unpack of F32 is a copy: libc's is as fast as memory. */
 void of_kern_fill_neon(struct of_kern *kern)
 {
@@ -929,5 +918,5 @@ void of_kern_fill_neon(struct of_kern *kern)
     kern->scale = scale;
     kern->finish_delta = finish_delta;
     kern->count_nonfinite = count_nonfinite;
-    kern->hash = hash;
+    fill_hash(kern);
 }

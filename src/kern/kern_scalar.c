@@ -14,13 +14,12 @@
 #include <string.h>
 
 /* SSE2 is the base of x86-64 and gives the same hash; elsewhere the plain form. */
-#define XXH_INLINE_ALL
 #ifdef __x86_64__
 #define XXH_VECTOR XXH_SSE2
 #else
 #define XXH_VECTOR XXH_SCALAR
 #endif
-#include <xxhash.h>
+#include "kern/kern_hash.h"
 
 static void unpack_f64(float *to, const void *from, size_t count)
 {
@@ -367,16 +366,6 @@ static void count_nonfinite(const float *x, size_t count, uint64_t *ret_nan, uin
     *ret_inf = inf;
 }
 
-static struct of_digest hash(const void *data, size_t length)
-{
-    struct of_digest digest;
-    XXH128_canonical_t canonical;
-
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits(data, length));
-    memcpy(digest.bytes, canonical.digest, sizeof(digest.bytes));
-    return digest;
-}
-
 void of_kern_fill_scalar(struct of_kern *kern)
 {
     kern->unpack[ONEFOLD_DTYPE_F64] = unpack_f64;
@@ -410,5 +399,5 @@ void of_kern_fill_scalar(struct of_kern *kern)
     kern->scale = scale;
     kern->finish_delta = finish_delta;
     kern->count_nonfinite = count_nonfinite;
-    kern->hash = hash;
+    fill_hash(kern);
 }

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/limits.h"
+#include "kern/kern.h"
 #include "plan/plan.h"
 #include "run/slot.h"
 #include "sys/crew.h"
@@ -37,8 +38,9 @@ struct of_hasher_thread {
 struct of_hasher {
     uint32_t sums; /* OF_SUM_* */
     uint32_t shard_count;
-    struct of_hash **sha256; /* [shard], NULL entries where not wanted */
-    struct of_hash **xxh128;
+    struct of_hash **sha256; /* [shard]; NULL when not wanted */
+    uint8_t *xxh128;         /* [shard] states of OF_KERN_HASH_BYTES; NULL when not wanted */
+    const struct of_kern *kern;
     struct of_hasher_thread threads[OF_HASH_THREADS_MAX];
     uint32_t thread_count; /* running */
     struct of_queue done;
@@ -46,8 +48,10 @@ struct of_hasher {
     uint64_t busy_ns_most; /* of the busiest thread, after stop */
 };
 
+/* kern has to outlive the hasher. */
 OF_NODISCARD onefold_status of_hasher_init(struct of_hasher *hasher, const struct of_plan *plan,
-                                           struct of_arena *arena, onefold_error *err);
+                                           const struct of_kern *kern, struct of_arena *arena,
+                                           onefold_error *err);
 /* Header bytes, before start. Shaped as an of_sink_header_fn; context is the hasher. */
 void of_hasher_header(void *context, uint32_t shard_index, const char *data, uint64_t length);
 /* As many of `thread_count` threads as can be had, but one at least. */

@@ -54,6 +54,15 @@ enum { SCRATCH_ALIGN = 64 };
 
 /* ---- Before the tensors ---- */
 
+static onefold_status choose_kernels(struct of_run *run, onefold_error *err)
+{
+    if (of_kern_init(&run->kern, run->options->cpu_cap) == NULL) {
+        return of_err_set(err, "argument", "\"%s\" is no instruction set of this program",
+                          of_str_escape(of_str_from(run->options->cpu_cap)).text);
+    }
+    return ONEFOLD_OK;
+}
+
 static onefold_status prepare(struct of_run *run, onefold_error *err)
 {
     const struct of_plan *plan = run->plan;
@@ -61,6 +70,7 @@ static onefold_status prepare(struct of_run *run, onefold_error *err)
     const struct of_stage_options stage_options = {
         .wait_ns = OF_STAGE_WAIT_NS, .report = options->report, .cancel = options->cancel};
 
+    OF_TRY(choose_kernels(run, err));
     OF_TRY(of_target_open(&run->target, options->output_path, &run->arena, err));
     OF_TRY(of_target_check(&run->target, plan, options->force, err));
     OF_TRY(of_stage_open(&run->stage, &run->target, plan, &stage_options, err));
@@ -68,7 +78,7 @@ static onefold_status prepare(struct of_run *run, onefold_error *err)
     OF_TRY(of_target_check(&run->target, plan, options->force, err));
     OF_TRY(of_target_check_space(&run->target, plan, options->report, err));
     OF_TRY(of_sink_init(&run->sink, plan, run->stage.folder_fd, &run->arena, err));
-    OF_TRY(of_hasher_init(&run->hasher, plan, &run->arena, err));
+    OF_TRY(of_hasher_init(&run->hasher, plan, &run->kern, &run->arena, err));
     OF_TRY(of_sink_create(&run->sink, of_hasher_header, &run->hasher, err));
     OF_TRY(of_outputs_init(&run->outputs, plan, run->stage.folder_fd, options->report, &run->arena,
                            err));
@@ -200,12 +210,7 @@ static onefold_status start(struct of_run *run, onefold_error *err)
 {
     const struct of_plan *plan = run->plan;
     const struct of_how *how = &plan->how;
-    const char *isa = of_kern_init(&run->kern, run->options->cpu_cap);
 
-    if (isa == NULL) {
-        return of_err_set(err, "argument", "\"%s\" is no instruction set of this program",
-                          of_str_escape(of_str_from(run->options->cpu_cap)).text);
-    }
     measure(run, &run->sizes);
     of_nodes_find(&run->nodes, NULL);
     OF_TRY(of_pool_init_parts(&run->pool,
@@ -474,6 +479,7 @@ static onefold_status carry_out_survey(struct of_run *run, const struct of_surve
     onefold_status status;
 
     run->surveys = true;
+    OF_TRY(choose_kernels(run, err));
     OF_TRY(of_sums_init(&run->sums, plan, options->step, options->context, &run->arena, err));
     begin_meter(run, plan->read_bytes, 1);
     status = start(run, err);

@@ -8,6 +8,26 @@
 /* The library's own code paths change at 16, 128, 240 and 1,024 bytes. */
 enum { SHORT_BYTES = 1100, LONG_CASES = 100 };
 
+/* Pieces of any length, short ones and none among them; the state has hashed something before. */
+static struct of_digest in_pieces(struct check *check, const uint8_t *data, size_t length)
+{
+    static _Alignas(OF_KERN_HASH_ALIGN) uint8_t state[OF_KERN_HASH_BYTES];
+    size_t at = 0;
+
+    check->kern->hash_start(state);
+    check->kern->hash_more(state, data, length / 2);
+    check->kern->hash_start(state);
+    while (at < length) {
+        const size_t most = prng_below(&check->prng, 4) == 0 ? length : 300;
+        const size_t piece = prng_below(&check->prng, most + 1);
+
+        check->kern->hash_more(state, data + at, piece < length - at ? piece : length - at);
+        at += piece < length - at ? piece : length - at;
+    }
+    (void)check->kern->hash_end(state);
+    return check->kern->hash_end(state);
+}
+
 static void one_length(struct check *check, size_t length, size_t place)
 {
     uint8_t *data = check_put(&check->area[0], length, place);
@@ -20,6 +40,11 @@ static void one_length(struct check *check, size_t length, size_t place)
     digest = check->kern->hash(data, length);
     if (memcmp(digest.bytes, canonical.digest, sizeof(digest.bytes)) != 0) {
         check_fail(check, "hash: %zu bytes, placement %zu", length, place);
+    }
+    check_doing("hash_more", length, place);
+    digest = in_pieces(check, data, length);
+    if (memcmp(digest.bytes, canonical.digest, sizeof(digest.bytes)) != 0) {
+        check_fail(check, "hash in pieces: %zu bytes, placement %zu", length, place);
     }
 }
 

@@ -53,6 +53,9 @@ static void assert_complete(const struct of_kern *kern)
     assert_non_null(kern->finish_delta);
     assert_non_null(kern->count_nonfinite);
     assert_non_null(kern->hash);
+    assert_non_null(kern->hash_start);
+    assert_non_null(kern->hash_more);
+    assert_non_null(kern->hash_end);
 }
 
 static void test_every_cap(void **state)
