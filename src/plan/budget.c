@@ -16,7 +16,7 @@
 #include <string.h>
 
 /* Three f32 blocks of a worker, and what it fetches (run/job.h). */
-#define SCRATCH_BYTES (UINT64_C(3) * OF_BLOCK_ELEMS * sizeof(float) + OF_FETCH_BYTES)
+#define SCRATCH_BYTES (UINT64_C(3) * OF_BLOCK_ELEMS * sizeof(float))
 /* Pool pages are huge ones. */
 #define POOL_ALIGN    (2 * OF_MIB)
 /* Threads of an I/O backend that has them (sys/io.h). */
@@ -110,6 +110,7 @@ struct budget {
     struct of_build *build;
     uint64_t memory_bytes;  /* the bound that is tried */
     uint64_t worker_count;  /* of as many as are wanted, what the bound allows */
+    uint64_t fetch_bytes;   /* per worker, of scratch_bytes */
     uint64_t scratch_bytes; /* per worker */
     uint64_t hash_thread_count;
     uint64_t pool_count;
@@ -168,16 +169,22 @@ static void settle_workers(struct budget *budget)
     const struct of_plan_options *options = budget->build->options;
     const uint64_t cpus = options->machine_cpu_count != 0 ? options->machine_cpu_count : 2;
     const uint64_t wanted = options->worker_count != 0 ? options->worker_count : cpus;
+    const uint64_t room = budget->memory_bytes / 8;
+    const uint64_t more_bytes = OF_FETCH_BYTES_MAX - OF_FETCH_BYTES_MIN;
 
-    budget->scratch_bytes = SCRATCH_BYTES;
+    budget->fetch_bytes = OF_FETCH_BYTES_MIN;
+    budget->scratch_bytes = SCRATCH_BYTES + OF_FETCH_BYTES_MIN;
     if (has_chunks(plan)) {
         budget->scratch_bytes +=
             of_num_align_up(of_chunk_scratch_bytes(&plan->survey, of_plan_vector_count(plan)), 64);
     }
-    budget->worker_count =
-        of_num_min(of_num_min(wanted, OF_WORKERS_MAX),
-                   budget->memory_bytes / 8 / (OF_STACK_BYTES + budget->scratch_bytes));
+    budget->worker_count = of_num_min(of_num_min(wanted, OF_WORKERS_MAX),
+                                      room / (OF_STACK_BYTES + budget->scratch_bytes));
     budget->worker_count = of_num_max(budget->worker_count, 1);
+    if (budget->worker_count * (OF_STACK_BYTES + budget->scratch_bytes + more_bytes) <= room) {
+        budget->fetch_bytes += more_bytes;
+        budget->scratch_bytes += more_bytes;
+    }
 }
 
 /* A part of the pool for each memory node, with workers of its own. */
@@ -639,6 +646,7 @@ static void fill_how(struct budget *budget, const struct shape *shape)
     how->out_area_bytes = shape->out_area_bytes;
     how->slot_bytes = slot_bytes(shape, shape->area_count);
     how->survey_bytes = survey_bytes(budget, shape);
+    how->fetch_bytes = budget->fetch_bytes;
     how->scratch_bytes = budget->scratch_bytes;
     how->statistics_bytes = statistics_bytes(build->plan);
     how->pool_bytes = pool_bytes(budget, slots, how->slot_bytes);

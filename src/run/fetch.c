@@ -19,20 +19,23 @@ static struct of_area *area_at(struct of_slot *slot, uint32_t i)
 }
 
 /* Of each area. */
-static uint64_t part_bytes(const struct of_slot *slot)
+static uint64_t part_bytes(const struct of_plan *plan, const struct of_slot *slot)
 {
-    return OF_FETCH_BYTES / (slot->round_count + 1);
+    return plan->how.fetch_bytes / (slot->round_count + 1);
 }
-_Static_assert(OF_FETCH_BYTES / (OF_INPUTS_MAX + 1) >= STEP_ELEMS * sizeof(double),
+_Static_assert(OF_FETCH_BYTES_MIN / (OF_INPUTS_MAX + 1) >= STEP_ELEMS * sizeof(double),
                "there is a step for every input");
 
-void of_fetch_begin(struct of_slot *slot, struct of_job_scratch *scratch)
+void of_fetch_begin(const struct of_plan *plan, struct of_slot *slot,
+                    struct of_job_scratch *scratch)
 {
+    const uint64_t part = part_bytes(plan, slot);
+
     for (uint32_t i = 0; i <= slot->round_count; i++) {
         struct of_area *area = area_at(slot, i);
 
         if (area->data != NULL && area->cache_fd >= 0) {
-            area->data = scratch->fetched + i * part_bytes(slot);
+            area->data = scratch->fetched + i * part;
             area->data_at = 0;
             area->data_bytes = 0;
         }
@@ -41,7 +44,7 @@ void of_fetch_begin(struct of_slot *slot, struct of_job_scratch *scratch)
 
 uint64_t of_fetch_elems(const struct of_view *view)
 {
-    const uint64_t part = part_bytes(view->slot);
+    const uint64_t part = part_bytes(view->job->plan, view->slot);
     uint64_t elems = OF_GRAIN_ELEMS;
 
     for (uint32_t i = 0; i <= view->slot->round_count; i++) {
@@ -72,7 +75,7 @@ static bool fetch_area(const struct of_view *view, struct of_area *area, uint8_t
         return true;
     }
     area->data_at = at;
-    area->data_bytes = of_num_min(part_bytes(slot), area->byte_count - at);
+    area->data_bytes = of_num_min(part_bytes(plan, slot), area->byte_count - at);
     of_assert(byte_count <= area->data_bytes);
     if (of_file_read_at(area->cache_fd, to, area->data_bytes, area->req.offset + at,
                         &slot->error) == ONEFOLD_OK) {
@@ -88,9 +91,10 @@ static bool fetch_area(const struct of_view *view, struct of_area *area, uint8_t
 bool of_fetch(const struct of_view *view)
 {
     struct of_slot *slot = view->slot;
+    const uint64_t part = part_bytes(view->job->plan, slot);
 
     for (uint32_t i = 0; i <= slot->round_count; i++) {
-        if (!fetch_area(view, area_at(slot, i), view->scratch->fetched + i * part_bytes(slot))) {
+        if (!fetch_area(view, area_at(slot, i), view->scratch->fetched + i * part)) {
             return false;
         }
     }

@@ -14,7 +14,8 @@
 #include <stdint.h>
 
 /* Begins a round of a slot: nothing is fetched yet. */
-void of_fetch_begin(struct of_slot *slot, struct of_job_scratch *scratch);
+void of_fetch_begin(const struct of_plan *plan, struct of_slot *slot,
+                    struct of_job_scratch *scratch);
 /* Elements of the view's step that can be fetched together, of all areas of the round: a multiple
  * of eight, OF_GRAIN_ELEMS at most. */
 uint64_t of_fetch_elems(const struct of_view *view);

@@ -434,7 +434,7 @@ void of_job_work(void *context, void *item, void *scratch)
         of_survey_work(job, slot, scratch);
         return;
     }
-    of_fetch_begin(slot, scratch);
+    of_fetch_begin(job->plan, slot, scratch);
     for (uint32_t i = 0; i < visit->step_count && slot->error.status == ONEFOLD_OK; i++) {
         struct of_view view = {.job = job, .slot = slot, .scratch = scratch};
 

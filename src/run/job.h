@@ -32,7 +32,7 @@ struct of_job_scratch {
     float acc[OF_BLOCK_ELEMS];
     float base[OF_BLOCK_ELEMS];
     float x[OF_BLOCK_ELEMS];
-    uint8_t fetched[OF_FETCH_BYTES];
+    uint8_t fetched[]; /* the plan's fetch_bytes */
 };
 
 struct of_view;

@@ -281,7 +281,7 @@ void of_survey_work(const struct of_job_context *job, struct of_slot *slot, void
     const struct of_visit *visit = &slot->visit;
     double *sums = slot->sums;
 
-    of_fetch_begin(slot, scratch);
+    of_fetch_begin(plan, slot, scratch);
     if (slot->is_first_round) {
         clear(shape, slot);
     }

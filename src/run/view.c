@@ -166,12 +166,18 @@ static bool has_chunks(const struct of_plan *plan)
     return plan->method->class == OF_CLASS_ELEMENT || plan->survey.need != OF_GRAM_NONE;
 }
 
+/* In a worker's scratch. */
+static uint64_t chunks_at(const struct of_plan *plan)
+{
+    return of_num_align_up(sizeof(struct of_job_scratch) + plan->how.fetch_bytes, CHUNK_ALIGN);
+}
+
 uint64_t of_chunks_scratch_bytes(const struct of_plan *plan)
 {
     const uint64_t chunks =
         has_chunks(plan) ? of_chunk_scratch_bytes(&plan->survey, of_plan_vector_count(plan)) : 0;
 
-    return of_num_align_up(sizeof(struct of_job_scratch), CHUNK_ALIGN) + chunks;
+    return chunks_at(plan) + chunks;
 }
 
 /* Carves the worker's scratch; the widest alignment first, so that all parts are aligned. */
@@ -180,7 +186,7 @@ static void carve(const struct of_view *view, struct of_chunks *chunks)
     const struct of_plan *plan = view->job->plan;
     const uint32_t vector_count = of_plan_vector_count(plan);
     uint8_t *const start = (uint8_t *)view->scratch;
-    uint8_t *at = start + of_num_align_up(sizeof(struct of_job_scratch), CHUNK_ALIGN);
+    uint8_t *at = start + chunks_at(plan);
     float *d = (float *)(void *)at;
 
     at += (uint64_t)vector_count * OF_BLOCK_CHUNK * sizeof(float);

@@ -121,6 +121,37 @@ static void any_number_of_inputs_fits_64_mebibytes(void **state)
     }
 }
 
+/* Never at the cost of a worker: what a worker copies at a time grows only where all have room. */
+static void workers_copy_more_where_all_have_room(void **state)
+{
+    static const struct {
+        uint64_t memory_bytes;
+        uint32_t wanted;
+        uint32_t workers;
+        uint64_t fetch_bytes;
+    } rows[] = {{OF_MEMORY_MIN, 1, 1, OF_FETCH_BYTES_MAX},
+                {OF_MEMORY_MIN, 5, 5, OF_FETCH_BYTES_MAX},
+                {OF_MEMORY_MIN, 8, 8, OF_FETCH_BYTES_MIN},
+                {OF_MEMORY_MIN, 200, 10, OF_FETCH_BYTES_MIN},
+                {OF_MEMORY_DEFAULT, 16, 16, OF_FETCH_BYTES_MAX}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct planned planned;
+
+        parse(&planned, "linear", 3);
+        planned.options.memory_bytes = rows[i].memory_bytes;
+        planned.options.worker_count = rows[i].wanted;
+        planned_build(&planned);
+        assert_int_equal(planned.status, ONEFOLD_OK);
+        assert_int_equal(planned.plan->how.worker_count, rows[i].workers);
+        assert_int_equal(planned.plan->how.fetch_bytes, rows[i].fetch_bytes);
+        assert_true(planned.plan->how.scratch_bytes > rows[i].fetch_bytes);
+        assert_true(total(planned.plan) <= rows[i].memory_bytes);
+        planned_finish(&planned);
+    }
+}
+
 /* Half of the CPUs, as many as shards, as the bound has stacks for; one where SHA-256 is not made.
  */
 static void hash_threads_follow_cpus_and_shards(void **state)
@@ -480,6 +511,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(few_inputs_are_gathered_in_tiles_of_a_mebibyte),
         cmocka_unit_test(any_number_of_inputs_fits_64_mebibytes),
+        cmocka_unit_test(workers_copy_more_where_all_have_room),
         cmocka_unit_test(hash_threads_follow_cpus_and_shards),
         cmocka_unit_test(pools_and_rings_follow_nodes_and_workers),
         cmocka_unit_test(the_machine_bounds_the_default),
