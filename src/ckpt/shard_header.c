@@ -108,17 +108,21 @@ static onefold_status hash_header(int fd, struct of_shard *shard, onefold_error 
 onefold_status of_shard_measure(int folder_fd, const char *name, uint32_t file_flags,
                                 struct of_shard *ret_shard, onefold_error *err)
 {
+    const uint64_t page_bytes = of_pagecache_page_bytes();
     struct of_shard shard = {.name = name};
     int fd = -1;
     onefold_status status;
 
     OF_TRY(of_file_open_read(folder_fd, name, file_flags | OF_FILE_NO_AHEAD, &fd, &shard.identity,
                              err));
-    /* The page that tells the length first: asked about before it is read. */
+    /* The page that tells the length is asked about before it is read. */
     shard.header_warm = of_pagecache_is_warm(fd, 0, FIRST_BYTES);
     status = header_length(fd, shard.identity.size_bytes, &shard.data_offset, err);
     if (status == ONEFOLD_OK) {
-        shard.header_warm = shard.header_warm && of_pagecache_holds(fd, 0, shard.data_offset);
+        if (shard.data_offset > page_bytes) {
+            shard.header_warm =
+                of_pagecache_is_warm(fd, page_bytes, shard.data_offset - page_bytes);
+        }
         status = hash_header(fd, &shard, err);
     }
     if (status != ONEFOLD_OK && !shard.header_warm) {

@@ -33,52 +33,58 @@ struct page_counts {
     uint64_t others[4]; /* dirty, being written, evicted, evicted lately */
 };
 
-/* False where the kernel cannot or will not say. */
-static bool count_pages(int fd, uint64_t offset, uint64_t length, uint64_t *ret_count)
+/* 0 also where the kernel cannot or will not say. */
+static uint64_t ask_count(int fd, uint64_t offset, uint64_t length)
 {
     static atomic_bool is_missing;
     struct page_range range = {offset, length};
     struct page_counts counts = {0};
 
     if (atomic_load_explicit(&is_missing, memory_order_relaxed)) {
-        return false;
+        return 0;
     }
     if (syscall(CACHESTAT_NUMBER, fd, &range, &counts, 0) != 0) {
         if (errno == ENOSYS) {
             atomic_store_explicit(&is_missing, true, memory_order_relaxed);
         }
-        return false;
+        return 0;
     }
-    *ret_count = counts.cached;
-    return true;
+    return counts.cached;
 }
 
-/* Are all pages of a range of whole pages there? At most PAGES_ASKED_MAX. */
-static bool are_pages_cached(int fd, uint64_t offset, uint64_t length)
+/* Of a range of whole pages, at most PAGES_ASKED_MAX. */
+static uint64_t count_each(int fd, uint64_t offset, uint64_t length)
 {
-    const uint64_t page_bytes = of_pagecache_page_bytes();
     unsigned char pages[PAGES_ASKED_MAX];
-    uint64_t count;
-    bool all = true;
+    uint64_t count = 0;
     void *map;
+
+    map = mmap(NULL, length, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, (off_t)offset);
+    if (map == MAP_FAILED) {
+        return 0;
+    }
+    if (mincore(map, length, pages) == 0) {
+        for (uint64_t i = 0; i < length / of_pagecache_page_bytes(); i++) {
+            count += pages[i] & 1;
+        }
+    }
+    (void)munmap(map, length);
+    return count;
+}
+
+/* How many pages of a range of whole pages, at most PAGES_ASKED_MAX, are there. */
+static uint64_t count_pages(int fd, uint64_t offset, uint64_t length)
+{
+    const uint64_t count = ask_count(fd, offset, length);
 
     /* Of a file system that lies over others, such as overlayfs, no page is counted: they are the
      * pages of a file below, which a mapping finds. */
-    if (count_pages(fd, offset, length, &count) && count > 0) {
-        return count == length / page_bytes;
-    }
-    map = mmap(NULL, length, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, (off_t)offset);
-    if (map == MAP_FAILED) {
-        return false;
-    }
-    if (mincore(map, length, pages) != 0) {
-        all = false;
-    }
-    for (uint64_t i = 0; all && i < length / page_bytes; i++) {
-        all = (pages[i] & 1) != 0;
-    }
-    (void)munmap(map, length);
-    return all;
+    return count > 0 ? count : count_each(fd, offset, length);
+}
+
+static bool are_pages_cached(int fd, uint64_t offset, uint64_t length)
+{
+    return count_pages(fd, offset, length) == length / of_pagecache_page_bytes();
 }
 
 /* Of files that we may not write the kernel says that every page is there: also one behind the end,
@@ -129,10 +135,20 @@ bool of_pagecache_holds(int fd, uint64_t offset, uint64_t length)
 
 bool of_pagecache_is_warm(int fd, uint64_t offset, uint64_t length)
 {
+    const uint64_t page_bytes = of_pagecache_page_bytes();
+    const uint64_t first = of_num_align_down(offset, page_bytes);
+    const uint64_t end = of_num_align_up(offset + length, page_bytes);
+    const uint64_t step = PAGES_ASKED_MAX * page_bytes;
     struct stat seen;
+    uint64_t count = 0;
 
-    return fstat(fd, &seen) == 0 && tells_cached(fd, (uint64_t)seen.st_size) &&
-           of_pagecache_holds(fd, offset, length);
+    if (fstat(fd, &seen) != 0 || !tells_cached(fd, (uint64_t)seen.st_size)) {
+        return false;
+    }
+    for (uint64_t at = first; at < end; at += step) {
+        count += count_pages(fd, at, of_num_min(step, end - at));
+    }
+    return count * page_bytes >= (end - first) / 2;
 }
 
 void of_pagecache_drop(int fd, uint64_t offset, uint64_t length)

@@ -18,9 +18,9 @@ OF_NODISCARD uint32_t of_pagecache_count(int fd, uint64_t size_bytes);
 /* True when the page cache holds the whole range at the moment. Only for files of which
  * of_pagecache_count found something. */
 OF_NODISCARD bool of_pagecache_holds(int fd, uint64_t offset, uint64_t length);
-/* True when the page cache holds the whole range of this file, any file; false also where the
+/* True when the page cache holds half of the range or more, of any file; false also where the
  * kernel does not tell. What was there before we read it is read by somebody else too and is not
- * ours to drop. */
+ * ours to drop; single pages of it may be gone at any time. */
 OF_NODISCARD bool of_pagecache_is_warm(int fd, uint64_t offset, uint64_t length);
 /* Gives the pages of a clean range back, also those that lie in it in part; what some process has
  * mapped stays. */

@@ -65,7 +65,7 @@ static void data_is_not_loaded(void **state)
     }
     /* Nobody else has read the header. */
     assert_false(shard.header_warm);
-    assert_true(of_pagecache_holds(fd, 0, shard.data_offset));
+    assert_true(of_pagecache_is_warm(fd, 0, shard.data_offset));
     shard.name = path.text;
     of_shard_leave(of_file_here, &shard);
     for (uint64_t at = 0; at < shard.data_offset; at += 4096) {
@@ -75,8 +75,7 @@ static void data_is_not_loaded(void **state)
     tmpdir_remove(&dir);
 }
 
-/* What was read before stays, and so does what is another file by now; a page that was missing goes
- * with all of them. */
+/* What was read before stays, and so does what is another file by now. */
 static void pages_of_others_stay(void **state)
 {
     const struct tmpdir dir = tmpdir_make();
@@ -98,13 +97,13 @@ static void pages_of_others_stay(void **state)
     assert_true(shard.header_warm);
     shard.name = path.text;
     of_shard_leave(of_file_here, &shard);
-    assert_true(of_pagecache_holds(fd, 0, shard.data_offset));
+    assert_true(of_pagecache_is_warm(fd, 0, shard.data_offset));
     shard.header_warm = false;
     shard.identity.mtime_nsec ^= 1;
     of_shard_leave(of_file_here, &shard);
-    assert_true(of_pagecache_holds(fd, 0, shard.data_offset));
-    of_pagecache_drop(fd, 0, METADATA_BYTES / 2);
-    if (!of_pagecache_holds(fd, 0, 1)) {
+    assert_true(of_pagecache_is_warm(fd, 0, shard.data_offset));
+    of_pagecache_drop(fd, 0, METADATA_BYTES / 4 * 3);
+    if (!of_pagecache_holds(fd, METADATA_BYTES / 2, METADATA_BYTES / 4)) {
         assert_int_equal(of_shard_measure(of_file_here, path.text, 0, &shard, &err), ONEFOLD_OK);
         assert_false(shard.header_warm);
     }
