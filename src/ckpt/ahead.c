@@ -15,7 +15,7 @@ static const char usual_name[] = "model.safetensors";
 /* A path, and what the thread found; the thread's until the entry has come back. */
 struct entry {
     const char *path;
-    bool found;
+    bool found; /* and not handed out yet */
     struct of_shard shard;
 };
 
@@ -29,36 +29,36 @@ struct of_ahead {
     struct of_thread thread;
 };
 
-/* The path is that of the file, or of a folder with a file of the usual name. */
-static onefold_status measure_entry(struct entry *entry, uint32_t file_flags)
+/* Folder to look in and name to look for: the path is that of the file, or of a folder with a file
+ * of the usual name. The folder is to be closed. */
+static int find_folder(const struct entry *entry, const char **ret_name)
 {
     onefold_error ignored;
-    int folder_fd = -1;
-    onefold_status status;
+    int folder_fd = of_file_here;
 
-    if (of_file_open_folder(of_file_here, entry->path, &folder_fd, &ignored) != ONEFOLD_OK) {
-        return of_shard_measure(of_file_here, entry->path, file_flags, &entry->shard, &ignored);
+    *ret_name = entry->path;
+    if (of_file_open_folder(of_file_here, entry->path, &folder_fd, &ignored) == ONEFOLD_OK) {
+        *ret_name = usual_name;
     }
-    status = of_shard_measure(folder_fd, usual_name, file_flags, &entry->shard, &ignored);
+    return folder_fd;
+}
+
+static void measure_entry(struct entry *entry, uint32_t file_flags)
+{
+    const char *name;
+    int folder_fd = find_folder(entry, &name);
+    onefold_error ignored;
+
+    entry->found =
+        of_shard_measure(folder_fd, name, file_flags, &entry->shard, &ignored) == ONEFOLD_OK;
     of_file_close(&folder_fd);
-    return status;
 }
 
 /* Gives back what was read of a file that nobody came for. */
 static void leave_entry(struct entry *entry)
 {
-    onefold_error ignored;
-    int folder_fd = -1;
+    int folder_fd = find_folder(entry, &entry->shard.name);
 
-    if (!entry->found) {
-        return;
-    }
-    if (of_file_open_folder(of_file_here, entry->path, &folder_fd, &ignored) != ONEFOLD_OK) {
-        entry->shard.name = entry->path;
-        of_shard_leave(of_file_here, &entry->shard);
-        return;
-    }
-    entry->shard.name = usual_name;
     of_shard_leave(folder_fd, &entry->shard);
     of_file_close(&folder_fd);
 }
@@ -70,8 +70,9 @@ static void measure_all(void *context)
     for (uint32_t i = 0; i < ahead->count; i++) {
         struct entry *entry = &ahead->entries[i];
 
-        entry->found =
-            !atomic_load(&ahead->stopping) && measure_entry(entry, ahead->file_flags) == ONEFOLD_OK;
+        if (!atomic_load(&ahead->stopping)) {
+            measure_entry(entry, ahead->file_flags);
+        }
         of_queue_push(&ahead->done, entry);
     }
 }
@@ -123,6 +124,7 @@ bool of_ahead_take(struct of_ahead *ahead, const char *path, struct of_shard *re
     }
     *ret_shard = entry->shard;
     ret_shard->name = NULL;
+    ahead->entries[at].found = false;
     return true;
 }
 
@@ -134,8 +136,10 @@ void of_ahead_stop(struct of_ahead *ahead)
     atomic_store(&ahead->stopping, true);
     of_thread_join(&ahead->thread);
     of_queue_finish(&ahead->done);
-    for (uint32_t i = ahead->taken_count; ahead->entries != NULL && i < ahead->count; i++) {
-        leave_entry(&ahead->entries[i]);
+    for (uint32_t i = 0; ahead->entries != NULL && i < ahead->count; i++) {
+        if (ahead->entries[i].found) {
+            leave_entry(&ahead->entries[i]);
+        }
     }
     of_mem_free(ahead->entries);
     of_mem_free(ahead);

@@ -17,7 +17,8 @@ struct of_ahead *of_ahead_start(const char *const *paths, uint32_t path_count, u
  * name in *ret_shard is none. NULL-safe. */
 OF_NODISCARD bool of_ahead_take(struct of_ahead *ahead, const char *path,
                                 struct of_shard *ret_shard);
-/* Waits for the file that is being measured, no further. NULL-safe. */
+/* Waits for the file that is being measured, no further. What was measured and not taken leaves the
+ * page cache as it was; the rest is the taker's to leave. NULL-safe. */
 void of_ahead_stop(struct of_ahead *ahead);
 
 #endif

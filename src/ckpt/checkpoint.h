@@ -22,7 +22,7 @@ struct of_shard {
     struct of_identity identity;
     uint64_t data_offset;
     struct of_sha256_digest header_sha256; /* of the first data_offset bytes */
-    bool header_warm; /* the page cache held these bytes before they were read */
+    bool header_warm; /* the page cache held half of these bytes or more before they were read */
 };
 
 struct of_checkpoint {

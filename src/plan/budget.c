@@ -15,10 +15,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Three f32 blocks of a worker, and what it fetches (run/job.h). */
-#define SCRATCH_BYTES (UINT64_C(3) * OF_BLOCK_ELEMS * sizeof(float))
+/* Three f32 blocks of a worker (run/job.h). */
+#define BLOCKS_BYTES (UINT64_C(3) * OF_BLOCK_ELEMS * sizeof(float))
 /* Pool pages are huge ones. */
-#define POOL_ALIGN    (2 * OF_MIB)
+#define POOL_ALIGN   (2 * OF_MIB)
 /* Threads of an I/O backend that has them (sys/io.h). */
 enum { IO_THREADS_MAX = 16 };
 /* Control state of one read area, and of one slot besides areas, leaves and counts. */
@@ -173,7 +173,7 @@ static void settle_workers(struct budget *budget)
     const uint64_t more_bytes = OF_FETCH_BYTES_MAX - OF_FETCH_BYTES_MIN;
 
     budget->fetch_bytes = OF_FETCH_BYTES_MIN;
-    budget->scratch_bytes = SCRATCH_BYTES + OF_FETCH_BYTES_MIN;
+    budget->scratch_bytes = BLOCKS_BYTES + OF_FETCH_BYTES_MIN;
     if (has_chunks(plan)) {
         budget->scratch_bytes +=
             of_num_align_up(of_chunk_scratch_bytes(&plan->survey, of_plan_vector_count(plan)), 64);

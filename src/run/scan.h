@@ -62,7 +62,6 @@ struct of_scan {
     const struct of_table *table;   /* may be NULL when no file wants its tree */
     struct of_scan_tensor *tensors; /* [table index] */
     int leaves_fd;                  /* -1 = leaves are not compared */
-    uint64_t leaves_bytes;
     struct of_scan_file *files;
     uint32_t file_count;
     uint64_t total_bytes; /* for progress */

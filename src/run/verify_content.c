@@ -84,9 +84,9 @@ static onefold_status add_file(struct of_verify_state *state, struct of_scan *sc
     return ONEFOLD_OK;
 }
 
-/* Opens the leaves if they can belong to this checkpoint. */
+/* Opens the leaves if they can belong to this checkpoint; *ret_bytes of them. */
 static onefold_status open_leaves(struct of_verify_state *state, struct of_scan *scan,
-                                  onefold_error *err)
+                                  uint64_t *ret_bytes, onefold_error *err)
 {
     const struct of_verify_file *file = of_verify_find(state, OF_STR("onefold.leaves"));
     struct of_identity identity;
@@ -108,7 +108,7 @@ static onefold_status open_leaves(struct of_verify_state *state, struct of_scan 
                           (unsigned long long)file->size_bytes, (unsigned long long)wanted);
         return ONEFOLD_OK;
     }
-    scan->leaves_bytes = wanted;
+    *ret_bytes = wanted;
     return of_file_open_read(state->folder_fd, leaves_name, 0, &scan->leaves_fd, &identity, err);
 }
 
@@ -320,6 +320,7 @@ onefold_status of_verify_content(struct of_verify_state *state, onefold_error *e
                            .progress = options->progress,
                            .progress_context = options->progress_context,
                            .cancel = options->cancel};
+    uint64_t leaves_bytes = 0;
     bool warm = false;
     onefold_status status;
 
@@ -330,9 +331,9 @@ onefold_status of_verify_content(struct of_verify_state *state, onefold_error *e
     if (state->checkpoint != NULL) {
         scan.table = state->checkpoint->table;
     }
-    status = open_leaves(state, &scan, err);
+    status = open_leaves(state, &scan, &leaves_bytes, err);
     if (status == ONEFOLD_OK) {
-        warm = of_pagecache_is_warm(scan.leaves_fd, 0, scan.leaves_bytes);
+        warm = of_pagecache_is_warm(scan.leaves_fd, 0, leaves_bytes);
         status = choose_files(state, &scan, err);
     }
     if (status == ONEFOLD_OK) {
@@ -343,7 +344,7 @@ onefold_status of_verify_content(struct of_verify_state *state, onefold_error *e
         status = judge(state, &scan, err);
     }
     if (!warm) {
-        of_pagecache_drop(scan.leaves_fd, 0, scan.leaves_bytes);
+        of_pagecache_drop(scan.leaves_fd, 0, leaves_bytes);
     }
     of_file_close(&scan.leaves_fd);
     state->result.read_bytes = atomic_load(&scan.read_bytes);

@@ -6,13 +6,16 @@
 #include "ckpt/shard_header.h"
 #include "support/mkckpt.h"
 #include "support/tmpdir.h"
+#include "sys/pagecache.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -115,6 +118,35 @@ static void folders_come_too(void **state)
     of_ahead_stop(ahead);
 }
 
+/* Headers that nobody came for are given back, also those that were passed over. */
+static void what_is_not_taken_leaves_the_page_cache(void **state)
+{
+    struct of_shard shard = {0};
+    struct of_ahead *ahead;
+    int fds[FILES];
+
+    (void)state;
+    for (size_t i = 0; i < FILES; i++) {
+        fds[i] = open(paths[i], O_RDONLY | O_CLOEXEC);
+        assert_true(fds[i] >= 0);
+        assert_int_equal(fdatasync(fds[i]), 0);
+        of_pagecache_drop(fds[i], 0, METADATA_BYTES);
+        if (of_pagecache_is_warm(fds[i], 0, METADATA_BYTES)) {
+            print_message("SKIP: pages of this file system do not leave the page cache\n");
+            skip();
+        }
+    }
+    ahead = of_ahead_start(paths, FILES, 0);
+    assert_non_null(ahead);
+    assert_true(of_ahead_take(ahead, paths[2], &shard));
+    assert_false(shard.header_warm);
+    of_ahead_stop(ahead);
+    for (size_t i = 0; i < FILES; i++) {
+        assert_true(of_pagecache_is_warm(fds[i], 0, METADATA_BYTES) == (i == 2));
+        (void)close(fds[i]);
+    }
+}
+
 static void what_is_no_file_is_left_to_others(void **state)
 {
     const struct tmpdir_name text = tmpdir_join(dir.path, "text.safetensors");
@@ -191,6 +223,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(paths_come_in_order),
         cmocka_unit_test(folders_come_too),
+        cmocka_unit_test(what_is_not_taken_leaves_the_page_cache),
         cmocka_unit_test(what_is_no_file_is_left_to_others),
         cmocka_unit_test(stops_at_any_time),
         cmocka_unit_test(without_memory_there_is_none),

@@ -21,14 +21,15 @@ enum { METADATA_BYTES = 2 << 20 };
 #define ELEMS        ((uint64_t)16 << 20)
 #define BEHIND_BYTES ((uint64_t)1 << 20)
 
-/* One tensor behind a long header. */
-static void make_file(const char *path)
+/* One tensor behind a long header; clean, opened for reading. */
+static int make_file(const char *path)
 {
     const struct mk_tensor tensor = {
         .name = "w", .dtype = ONEFOLD_DTYPE_U8, .rank = 1, .shape = {ELEMS}};
     static const char start[] = "{\"k\":\"";
     static const char end[] = "\"}";
     char *metadata = malloc(METADATA_BYTES);
+    int fd;
 
     assert_non_null(metadata);
     memset(metadata, 'x', METADATA_BYTES);
@@ -36,6 +37,10 @@ static void make_file(const char *path)
     memcpy(metadata + METADATA_BYTES - sizeof(end), end, sizeof(end));
     mk_file(path, &tensor, 1, metadata);
     free(metadata);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(fdatasync(fd), 0);
+    return fd;
 }
 
 static void data_is_not_loaded(void **state)
@@ -47,10 +52,7 @@ static void data_is_not_loaded(void **state)
     int fd;
 
     (void)state;
-    make_file(path.text);
-    fd = open(path.text, O_RDONLY | O_CLOEXEC);
-    assert_true(fd >= 0);
-    assert_int_equal(fdatasync(fd), 0);
+    fd = make_file(path.text);
     assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
     if (of_pagecache_holds(fd, METADATA_BYTES, BEHIND_BYTES)) {
         print_message("SKIP: pages of this file system do not leave the page cache\n");
@@ -85,10 +87,7 @@ static void pages_of_others_stay(void **state)
     int fd;
 
     (void)state;
-    make_file(path.text);
-    fd = open(path.text, O_RDONLY | O_CLOEXEC);
-    assert_true(fd >= 0);
-    assert_int_equal(fdatasync(fd), 0);
+    fd = make_file(path.text);
     if (!of_pagecache_is_warm(fd, 0, METADATA_BYTES)) {
         print_message("SKIP: the file left the page cache at once\n");
         skip();

@@ -9,33 +9,27 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-enum { SIZE = 3000001 };
+enum { BLOCK = 4096, BLOCKS = 4 };
 
-/* A file of SIZE bytes, clean and in the page cache; opened for reading. */
+/* Blocks of zeros, opened for reading and writing. */
 static int make_file(const char *path)
 {
-    static const uint8_t bytes[4096];
-    const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    static const uint8_t zeros[BLOCKS * BLOCK];
+    int fd;
 
+    tmpdir_write(path, zeros, sizeof(zeros));
+    fd = open(path, O_RDWR | O_CLOEXEC);
     assert_true(fd >= 0);
-    /* Small writes make small folios, of which a part of the file can be dropped. */
-    for (size_t at = 0; at < SIZE; at += sizeof(bytes)) {
-        assert_int_equal(write(fd, bytes, sizeof(bytes)), sizeof(bytes));
-    }
-    assert_int_equal(ftruncate(fd, SIZE), 0);
-    assert_int_equal(fdatasync(fd), 0);
     return fd;
 }
 
 /* Where blocks cannot be shared nothing changes; where they can the bytes are there. */
 static void test_share(void **state)
 {
-    enum { BLOCK = 4096 };
     const struct tmpdir dir = tmpdir_make();
     uint8_t bytes[BLOCK];
     bool ever = false;
