@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Digests of files and small things. The functions of libxxhash are called here, not inlined;
- * grains and whole output files are hashed by the kernels, each with its own inlined copy. SHA-256 comes from libcrypto,
- * which picks the CPU's instructions.
+ * grains and whole output files are hashed by the kernels, each with its own inlined copy. SHA-256
+ * comes from libcrypto, which picks the CPU's instructions.
  */
 #include "base/hash.h"
 
