@@ -113,6 +113,7 @@ struct budget {
     uint64_t fetch_bytes;   /* per worker, of scratch_bytes */
     uint64_t scratch_bytes; /* per worker */
     uint64_t hash_thread_count;
+    uint64_t xxh128_thread_count;
     uint64_t pool_count;
     uint64_t ring_count;
     struct of_budget_line lines[OF_BUDGET_LINES_MAX];
@@ -153,12 +154,18 @@ static uint64_t thread_count(const struct budget *budget)
         is_backend(budget, "uring") ? ring_thread_count(budget) : IO_THREADS_MAX;
 
     /* Those that hash, the one that wakes the loop, and the backend's. */
-    return budget->worker_count + budget->hash_thread_count + 1 + of_backend;
+    return budget->worker_count + budget->hash_thread_count + budget->xxh128_thread_count + 1 +
+           of_backend;
 }
 
 static bool has_chunks(const struct of_plan *plan)
 {
     return plan->gather || plan->survey.need != OF_GRAM_NONE;
+}
+
+static uint64_t cpu_count(const struct of_plan_options *options)
+{
+    return options->machine_cpu_count != 0 ? options->machine_cpu_count : 2;
 }
 
 /* An eighth of the bound at most for workers and their blocks, because more of them than that could
@@ -167,8 +174,7 @@ static void settle_workers(struct budget *budget)
 {
     const struct of_plan *plan = budget->build->plan;
     const struct of_plan_options *options = budget->build->options;
-    const uint64_t cpus = options->machine_cpu_count != 0 ? options->machine_cpu_count : 2;
-    const uint64_t wanted = options->worker_count != 0 ? options->worker_count : cpus;
+    const uint64_t wanted = options->worker_count != 0 ? options->worker_count : cpu_count(options);
     const uint64_t room = budget->memory_bytes / 8;
     const uint64_t more_bytes = OF_FETCH_BYTES_MAX - OF_FETCH_BYTES_MIN;
 
@@ -237,6 +243,9 @@ static void settle_hash_threads(struct budget *budget)
     /* Of a small bound one sixty-fourth for their stacks. */
     count = of_num_min(count, budget->memory_bytes / 64 / OF_STACK_BYTES);
     budget->hash_thread_count = of_num_max(count, 1);
+    /* One serves as many files as there are threads for SHA-256. */
+    budget->xxh128_thread_count =
+        plan->sums == (OF_SUM_SHA256 | OF_SUM_XXH128) && !plan->compare && cpu_count(options) > 1;
 }
 
 /* A step's sums and the total, the matrix, what solve works with, and rows of coefficients. */
@@ -306,7 +315,8 @@ struct shape {
     uint64_t base_area_bytes;
     uint64_t out_area_bytes;
     uint32_t area_count;
-    uint64_t slots;
+    uint64_t sets;  /* of read areas */
+    uint64_t slots; /* as many, or more: those that need none, for inputs in the page cache */
 };
 
 /* Partial sums of one visit take about as much as the bytes of one input that they are made of. */
@@ -343,9 +353,14 @@ static void cut(const struct budget *budget, uint64_t read_bytes, bool plane, st
     shape->out_area_bytes = of_num_align_up(shape->need.out_bytes, OF_DIRECT_ALIGN_MAX);
 }
 
+static uint64_t set_bytes(const struct shape *shape, uint64_t area_count)
+{
+    return area_count * shape->area_bytes + shape->base_area_bytes;
+}
+
 static uint64_t slot_bytes(const struct shape *shape, uint64_t area_count)
 {
-    return area_count * shape->area_bytes + shape->base_area_bytes + shape->out_area_bytes;
+    return set_bytes(shape, area_count) + shape->out_area_bytes;
 }
 
 /* Windows take what the areas would, and the rest of a page on both sides. */
@@ -369,23 +384,32 @@ static uint64_t state_bytes(const struct shape *shape, uint64_t area_count)
            shape->need.grains_max * LEAF_BYTES + (uint64_t)shape->need.steps_max * COUNT_BYTES;
 }
 
-static uint64_t pool_bytes(const struct budget *budget, uint64_t slots, uint64_t each_bytes)
+static uint64_t pool_bytes(const struct budget *budget, const struct shape *shape,
+                           uint64_t area_count, uint64_t slots, uint64_t sets)
 {
     const uint64_t parts = budget->pool_count;
     const uint64_t workers = of_num_div_ceil(budget->worker_count, parts);
 
-    return parts * of_num_align_up(of_num_div_ceil(slots, parts) * each_bytes +
+    return parts * of_num_align_up(of_num_div_ceil(slots, parts) * shape->out_area_bytes +
+                                       of_num_div_ceil(sets, parts) * set_bytes(shape, area_count) +
                                        workers * budget->scratch_bytes,
                                    POOL_ALIGN);
 }
 
-static uint64_t total_bytes(const struct budget *budget, const struct shape *shape,
-                            uint64_t area_count, uint64_t slots)
+static uint64_t total_bytes_of(const struct budget *budget, const struct shape *shape,
+                               uint64_t area_count, uint64_t slots, uint64_t sets)
 {
     return budget->fixed_bytes +
            slots * (state_bytes(shape, area_count) + survey_bytes(budget, shape) +
                     window_bytes(budget, shape, area_count)) +
-           pool_bytes(budget, slots, slot_bytes(shape, area_count));
+           pool_bytes(budget, shape, area_count, slots, sets);
+}
+
+/* With a set of areas for every slot. */
+static uint64_t total_bytes(const struct budget *budget, const struct shape *shape,
+                            uint64_t area_count, uint64_t slots)
+{
+    return total_bytes_of(budget, shape, area_count, slots, slots);
 }
 
 /* How many slots fit, up to `wanted`. */
@@ -606,6 +630,27 @@ static onefold_status check_texts(const struct budget *budget, onefold_error *er
     return ONEFOLD_OK;
 }
 
+/* More slots, without areas: tiles of which the page cache holds all inputs need none, and write
+ * faster than they are read; in that many the disk always has something to write
+ * (docs/decisions/014-slots-without-read-areas.md). As many again, in an eighth of the bound. */
+static uint64_t slots_with_more(const struct budget *budget, const struct shape *shape)
+{
+    const struct of_plan_options *options = budget->build->options;
+    const uint64_t room = budget->memory_bytes / 8 / of_num_max(shape->out_area_bytes, 1);
+    uint64_t slots = shape->sets + of_num_min(shape->sets, room);
+
+    if (options->io_name != NULL || options->direct != OF_DIRECT_AUTO ||
+        budget->build->plan->compare || shape->sets < budget->pool_count) {
+        return shape->sets;
+    }
+    slots = of_num_min(cap_slots(budget, shape, slots), OF_SLOTS_MAX);
+    while (slots > shape->sets && total_bytes_of(budget, shape, shape->area_count, slots,
+                                                 shape->sets) > budget->memory_bytes) {
+        slots--;
+    }
+    return of_num_max(slots, shape->sets);
+}
+
 /* ---- The result ---- */
 
 static onefold_status make_units(struct budget *budget, const struct shape *shape,
@@ -637,9 +682,11 @@ static void fill_how(struct budget *budget, const struct shape *shape)
     how->direct = build->options->direct;
     how->worker_count = (uint32_t)budget->worker_count;
     how->hash_thread_count = (uint32_t)budget->hash_thread_count;
+    how->xxh128_thread_count = (uint32_t)budget->xxh128_thread_count;
     how->pool_count = (uint32_t)budget->pool_count;
     how->ring_count = (uint32_t)budget->ring_count;
     how->slot_count = (uint32_t)slots;
+    how->set_count = (uint32_t)shape->sets;
     how->area_count = shape->area_count;
     how->area_bytes = shape->area_bytes;
     how->base_area_bytes = shape->base_area_bytes;
@@ -649,19 +696,22 @@ static void fill_how(struct budget *budget, const struct shape *shape)
     how->fetch_bytes = budget->fetch_bytes;
     how->scratch_bytes = budget->scratch_bytes;
     how->statistics_bytes = statistics_bytes(build->plan);
-    how->pool_bytes = pool_bytes(budget, slots, how->slot_bytes);
+    how->pool_bytes = pool_bytes(budget, shape, shape->area_count, slots, shape->sets);
     how->flight_bytes = FLIGHT_BYTES_AIM * of_num_max(budget->worker_count, 2);
     add_line(budget, "slots", slots, state_bytes(shape, shape->area_count),
              "requests, leaves and counts of a tile");
     if (how->survey_bytes > 0) {
         add_line(budget, "survey", slots, how->survey_bytes, "partial sums of a tile's grains");
     }
-    add_line(budget, "pool", slots, how->slot_bytes,
+    add_line(budget, "outputs", slots, how->out_area_bytes, "output of a tile");
+    add_line(budget, "pool", shape->sets, set_bytes(shape, shape->area_count),
              shape->area_count == build->plan->input_count
                  ? "tiles: all inputs of a tile together"
                  : "tiles: inputs one round after the other");
     add_line(budget, "scratch", budget->worker_count, budget->scratch_bytes, "blocks of a worker");
-    add_line(budget, "rounding", 1, how->pool_bytes - slots * how->slot_bytes - scratch,
+    add_line(budget, "rounding", 1,
+             how->pool_bytes - slots * how->out_area_bytes -
+                 shape->sets * set_bytes(shape, shape->area_count) - scratch,
              "the pool is whole huge pages");
     if (budget->maps) {
         add_line(budget, "windows", slots, window_bytes(budget, shape, shape->area_count),
@@ -692,7 +742,8 @@ onefold_status of_budget_choose(struct of_build *build, onefold_error *err)
     if (!found && !try_size(&budget, least, SLOTS_POSSIBLE_MIN, &shape)) {
         return refuse(&budget, err);
     }
-    shape.slots = slots_that_fit(&budget, &shape, shape.area_count, slots_aim(&budget, &shape));
+    shape.sets = slots_that_fit(&budget, &shape, shape.area_count, slots_aim(&budget, &shape));
+    shape.slots = slots_with_more(&budget, &shape);
     OF_TRY(make_units(&budget, &shape, err));
     fill_how(&budget, &shape);
     return ONEFOLD_OK;

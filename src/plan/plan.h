@@ -222,17 +222,19 @@ struct of_how {
     const char *io_name; /* NULL = choose */
     enum of_direct direct;
     uint32_t worker_count;
-    uint32_t hash_thread_count; /* output shards in the making at a time; 1 without sums */
-    uint32_t pool_count;        /* parts of the pool: slot and worker i are of part i modulo this */
-    uint32_t ring_count;        /* a multiple of pool_count, or 1 */
+    uint32_t hash_thread_count;   /* output shards in the making at a time; 1 without sums */
+    uint32_t xxh128_thread_count; /* 1: not the threads above compute XXH128 but one more */
+    uint32_t pool_count; /* parts of the pool: slot and worker i are of part i modulo this */
+    uint32_t ring_count; /* a multiple of pool_count, or 1 */
     uint32_t slot_count;
+    uint32_t set_count;  /* sets of read areas: as many slots read from the disk at a time */
     uint32_t area_count; /* inputs read together in one round; = T: gather, 1: fold one by one */
     uint64_t area_bytes; /* of one read area, slack for alignment on both sides included */
     uint64_t base_area_bytes; /* 0 when nothing reads a base */
     uint64_t out_area_bytes;
     uint64_t slot_bytes;    /* area_count * area_bytes + base_area_bytes + out_area_bytes */
-    uint64_t pool_bytes;    /* of all parts; each of whole huge pages: its slots, then scratch of
-                             * its workers */
+    uint64_t pool_bytes;    /* of all parts; each of whole huge pages: out areas of its slots, its
+                             * sets of read areas, then scratch of its workers */
     uint64_t flight_bytes;  /* of reads, underway together */
     uint64_t survey_bytes;  /* per slot, not in the pool: of_survey_slot_bytes of any visit */
     uint64_t fetch_bytes;   /* what a worker copies from the page cache at a time */

@@ -339,6 +339,7 @@ static void add_tiles(struct json *json)
 
     of_json_key(writer, "tiles");
     of_json_begin_object(writer);
+    add_number(writer, "area_sets", how->set_count);
     add_string(writer, "direct", of_plan_direct_name(how->direct));
     add_number(writer, "hash_threads", how->hash_thread_count);
     add_number(writer, "inputs_together", how->area_count);

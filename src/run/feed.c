@@ -80,7 +80,7 @@ void of_feed_begin(struct of_slot *slot, const struct of_plan *plan, uint64_t vi
     slot->is_first_round = true;
     slot->retired = false;
     slot->write_pending = false;
-    slot->hash_pending = false;
+    slot->hash_pending = 0;
     of_err_clear(&slot->error);
     for (uint32_t i = 0; i < slot->visit.step_count; i++) {
         slot->counts[i] = (struct of_step_count){0};
@@ -102,14 +102,6 @@ void of_feed_next_round(struct of_slot *slot, const struct of_plan *plan)
     of_slot_enter(slot, OF_SLOT_READING);
     slot->is_first_round = false;
     choose_round(slot, plan);
-}
-
-/* Leaves the bytes to the worker. */
-static void leave_to_worker(struct of_area *area, int cache_fd)
-{
-    area->cache_fd = cache_fd;
-    area->skip_bytes = 0;
-    area->data = area->buffer;
 }
 
 static void submit_read(struct of_slot *slot, struct of_area *area,
@@ -139,8 +131,8 @@ static bool is_room_to_read(const struct of_area *area, const struct of_source *
 
 /* One read. *ret_issued is false when there is no room for it now. */
 static onefold_status issue_area(struct of_slot *slot, struct of_area *area, uint64_t area_bytes,
-                                 struct of_source *source, struct of_io *io, bool *ret_issued,
-                                 onefold_error *err)
+                                 struct of_source *source, struct of_io *io,
+                                 struct of_area_sets *sets, bool *ret_issued, onefold_error *err)
 {
     struct of_range range;
     int32_t entry;
@@ -155,13 +147,22 @@ static onefold_status issue_area(struct of_slot *slot, struct of_area *area, uin
     if (entry < 0) {
         return ONEFOLD_OK;
     }
+    cache_fd = of_source_ask_cache(source, entry, area->req.offset, area->byte_count);
+    if (cache_fd < 0) {
+        const onefold_status status = of_slot_borrow(slot, sets, err);
+
+        if (status != ONEFOLD_OK || slot->area_set < 0) {
+            of_source_release(source, entry);
+            return status;
+        }
+    }
     area->source_entry = entry;
     area->issued = true;
     *ret_issued = true;
     of_assert(area->byte_count <= area_bytes);
-    cache_fd = of_source_ask_cache(source, entry, area->req.offset, area->byte_count);
     if (cache_fd >= 0) {
-        leave_to_worker(area, cache_fd);
+        area->cache_fd = cache_fd;
+        area->skip_bytes = 0;
         return ONEFOLD_OK;
     }
     submit_read(slot, area, &source->entries[entry], io);
@@ -170,9 +171,17 @@ static onefold_status issue_area(struct of_slot *slot, struct of_area *area, uin
 }
 
 onefold_status of_feed_issue(struct of_slot *slot, struct of_source *source, struct of_io *io,
-                             onefold_error *err)
+                             struct of_area_sets *sets, onefold_error *err)
 {
     const struct of_how *how = &source->plan->how;
+
+    /* A visit of several rounds would otherwise wait in a later one for visits that wait for it. */
+    if (!slot->is_last_round) {
+        OF_TRY(of_slot_borrow(slot, sets, err));
+        if (slot->area_set < 0) {
+            return ONEFOLD_OK;
+        }
+    }
 
     /* The base first: no input can be folded without it. */
     for (uint32_t n = 0; n <= slot->area_count && slot->unissued_count > 0; n++) {
@@ -184,7 +193,7 @@ onefold_status of_feed_issue(struct of_slot *slot, struct of_source *source, str
         if (!area->wanted || area->issued) {
             continue;
         }
-        OF_TRY(issue_area(slot, area, area_bytes, source, io, &issued, err));
+        OF_TRY(issue_area(slot, area, area_bytes, source, io, sets, &issued, err));
         if (!issued) {
             return ONEFOLD_OK;
         }

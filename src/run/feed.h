@@ -21,9 +21,11 @@ void of_feed_begin(struct of_slot *slot, const struct of_plan *plan, uint64_t vi
 /* Chooses the next round of a slot that has inputs left. */
 void of_feed_next_round(struct of_slot *slot, const struct of_plan *plan);
 /* Issues what can be issued now; the rest stays in unissued_count and is tried again later, when a
- * descriptor or a place in the ring is free. */
+ * descriptor or a place in the ring is free. The pool is loaded before the first read from a disk.
+ */
 OF_NODISCARD onefold_status of_feed_issue(struct of_slot *slot, struct of_source *source,
-                                          struct of_io *io, onefold_error *err);
+                                          struct of_io *io, struct of_area_sets *sets,
+                                          onefold_error *err);
 /* A read of the slot came back: sets the area's data, or explains the failure. */
 OF_NODISCARD onefold_status of_feed_complete(struct of_slot *slot, struct of_area *area,
                                              struct of_source *source, onefold_error *err);

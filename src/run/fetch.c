@@ -34,7 +34,7 @@ void of_fetch_begin(const struct of_plan *plan, struct of_slot *slot,
     for (uint32_t i = 0; i <= slot->round_count; i++) {
         struct of_area *area = area_at(slot, i);
 
-        if (area->data != NULL && area->cache_fd >= 0) {
+        if (area->cache_fd >= 0) {
             area->data = scratch->fetched + i * part;
             area->data_at = 0;
             area->data_bytes = 0;

@@ -44,7 +44,13 @@ onefold_status of_hasher_init(struct of_hasher *hasher, const struct of_plan *pl
               : of_err_set(err, "memory", "no memory for the sums of the output files");
 }
 
-static void update(struct of_hasher *hasher, uint32_t shard_index, const void *data,
+static uint32_t sums_of(const struct of_hasher *hasher)
+{
+    return (hasher->sha256 != NULL ? OF_SUM_SHA256 : 0) |
+           (hasher->xxh128 != NULL ? OF_SUM_XXH128 : 0);
+}
+
+static void update(struct of_hasher *hasher, uint32_t sums, uint32_t shard_index, const void *data,
                    uint64_t length)
 {
     const uint8_t *bytes = data;
@@ -52,10 +58,10 @@ static void update(struct of_hasher *hasher, uint32_t shard_index, const void *d
     for (uint64_t at = 0; at < length; at += PIECE_BYTES) {
         const uint64_t piece = of_num_min(PIECE_BYTES, length - at);
 
-        if (hasher->sha256 != NULL) {
+        if ((sums & OF_SUM_SHA256) != 0) {
             of_hash_update(hasher->sha256[shard_index], bytes + at, piece);
         }
-        if (hasher->xxh128 != NULL) {
+        if ((sums & OF_SUM_XXH128) != 0) {
             hasher->kern->hash_more(xxh128_of(hasher, shard_index), bytes + at, piece);
         }
     }
@@ -63,7 +69,9 @@ static void update(struct of_hasher *hasher, uint32_t shard_index, const void *d
 
 void of_hasher_header(void *context, uint32_t shard_index, const char *data, uint64_t length)
 {
-    update(context, shard_index, data, length);
+    struct of_hasher *hasher = context;
+
+    update(hasher, sums_of(hasher), shard_index, data, length);
 }
 
 static void hash_slots(void *context)
@@ -75,7 +83,7 @@ static void hash_slots(void *context)
     while ((slot = of_queue_pop(&self->todo)) != NULL) {
         const uint64_t start_ns = of_clock_ns();
 
-        update(hasher, slot->visit.out_shard, slot->out, slot->visit.out_bytes);
+        update(hasher, self->sums, slot->visit.out_shard, slot->out, slot->visit.out_bytes);
         self->busy_ns += of_clock_ns() - start_ns;
         of_queue_push(&hasher->done, slot);
         of_io_wake(hasher->io);
@@ -83,11 +91,12 @@ static void hash_slots(void *context)
 }
 
 static onefold_status start_thread(struct of_hasher *hasher, struct of_hasher_thread *thread,
-                                   uint32_t slot_count, onefold_error *err)
+                                   uint32_t sums, uint32_t slot_count, onefold_error *err)
 {
     onefold_status status;
 
     thread->hasher = hasher;
+    thread->sums = sums;
     OF_TRY(of_queue_init(&thread->todo, slot_count, err));
     status = of_thread_start(&thread->thread, hash_slots, thread, err);
     if (status != ONEFOLD_OK) {
@@ -96,16 +105,23 @@ static onefold_status start_thread(struct of_hasher *hasher, struct of_hasher_th
     return status;
 }
 
-onefold_status of_hasher_start(struct of_hasher *hasher, struct of_io *io, uint32_t thread_count,
-                               uint32_t slot_count, onefold_error *err)
+onefold_status of_hasher_start(struct of_hasher *hasher, struct of_io *io, const struct of_how *how,
+                               onefold_error *err)
 {
-    of_assert(thread_count >= 1 && thread_count <= OF_HASH_THREADS_MAX);
-    hasher->io = io;
-    OF_TRY(of_queue_init(&hasher->done, slot_count, err));
-    for (uint32_t i = 0; i < thread_count; i++) {
-        onefold_error fewer;
+    const uint32_t slot_count = how->slot_count;
+    uint32_t sums = sums_of(hasher);
+    onefold_error fewer;
 
-        if (start_thread(hasher, &hasher->threads[i], slot_count, i == 0 ? err : &fewer) !=
+    of_assert(how->hash_thread_count >= 1 && how->hash_thread_count <= OF_HASH_THREADS_MAX);
+    hasher->io = io;
+    OF_TRY(of_queue_init(&hasher->done, 2 * slot_count, err));
+    if (how->xxh128_thread_count > 0 && start_thread(hasher, &hasher->xxh128_thread, OF_SUM_XXH128,
+                                                     slot_count, &fewer) == ONEFOLD_OK) {
+        hasher->has_xxh128_thread = true;
+        sums = OF_SUM_SHA256;
+    }
+    for (uint32_t i = 0; i < how->hash_thread_count; i++) {
+        if (start_thread(hasher, &hasher->threads[i], sums, slot_count, i == 0 ? err : &fewer) !=
             ONEFOLD_OK) {
             break;
         }
@@ -114,9 +130,14 @@ onefold_status of_hasher_start(struct of_hasher *hasher, struct of_io *io, uint3
     return hasher->thread_count > 0 ? ONEFOLD_OK : err->status;
 }
 
-void of_hasher_give(struct of_hasher *hasher, struct of_slot *slot)
+uint32_t of_hasher_give(struct of_hasher *hasher, struct of_slot *slot)
 {
     of_queue_push(&hasher->threads[slot->turn.lane % hasher->thread_count].todo, slot);
+    if (!hasher->has_xxh128_thread) {
+        return 1;
+    }
+    of_queue_push(&hasher->xxh128_thread.todo, slot);
+    return 2;
 }
 
 struct of_slot *of_hasher_take(struct of_hasher *hasher)
@@ -124,15 +145,25 @@ struct of_slot *of_hasher_take(struct of_hasher *hasher)
     return of_queue_try_pop(&hasher->done);
 }
 
+static void join_thread(struct of_hasher *hasher, struct of_hasher_thread *thread)
+{
+    of_thread_join(&thread->thread);
+    of_queue_finish(&thread->todo);
+    hasher->busy_ns_most = of_num_max(hasher->busy_ns_most, thread->busy_ns);
+}
+
 void of_hasher_stop(struct of_hasher *hasher)
 {
     for (uint32_t i = 0; i < hasher->thread_count; i++) {
         of_queue_close(&hasher->threads[i].todo);
     }
+    if (hasher->has_xxh128_thread) {
+        of_queue_close(&hasher->xxh128_thread.todo);
+        join_thread(hasher, &hasher->xxh128_thread);
+        hasher->has_xxh128_thread = false;
+    }
     for (uint32_t i = 0; i < hasher->thread_count; i++) {
-        of_thread_join(&hasher->threads[i].thread);
-        of_queue_finish(&hasher->threads[i].todo);
-        hasher->busy_ns_most = of_num_max(hasher->busy_ns_most, hasher->threads[i].busy_ns);
+        join_thread(hasher, &hasher->threads[i]);
     }
     hasher->thread_count = 0;
 }

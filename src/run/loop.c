@@ -66,6 +66,7 @@ static void free_slot(struct of_run *run, struct of_slot *slot)
     if (of_feed_release(slot, &run->source, &run->io, true, &ignored) != ONEFOLD_OK) {
         of_assert(is_stopping(run));
     }
+    of_slot_give_back(slot, &run->area_sets);
     of_slot_enter(slot, OF_SLOT_FREE);
     of_lanes_leave(&run->lanes, &slot->turn);
     run->busy_count--;
@@ -188,7 +189,7 @@ static bool take_back(struct of_run *run)
         any = true;
     }
     while (is_hashed(run) && (slot = of_hasher_take(&run->hasher)) != NULL) {
-        slot->hash_pending = false;
+        slot->hash_pending--;
         any = true;
     }
     return any;
@@ -255,7 +256,7 @@ static bool issue_reads(struct of_run *run)
         onefold_error error;
 
         of_err_clear(&error);
-        if (of_feed_issue(slot, &run->source, &run->io, &error) != ONEFOLD_OK) {
+        if (of_feed_issue(slot, &run->source, &run->io, &run->area_sets, &error) != ONEFOLD_OK) {
             fail(run, slot->visit.number, &error);
             return true;
         }
@@ -360,8 +361,7 @@ static void retire_slot(struct of_run *run, struct of_slot *slot)
     if (of_retire_visit(&run->retire, slot, &error) != ONEFOLD_OK) {
         fail_output(run, slot->visit.number, &error);
     } else if (is_hashed(run)) {
-        slot->hash_pending = true;
-        of_hasher_give(&run->hasher, slot);
+        slot->hash_pending = of_hasher_give(&run->hasher, slot);
     }
 }
 
@@ -371,7 +371,7 @@ static bool move_leaving(struct of_run *run, struct of_slot *slot)
         retire_slot(run, slot);
         return true;
     }
-    if (slot->write_pending || slot->hash_pending || (!slot->retired && !is_stopping(run))) {
+    if (slot->write_pending || slot->hash_pending > 0 || (!slot->retired && !is_stopping(run))) {
         return false;
     }
     free_slot(run, slot);
@@ -433,7 +433,7 @@ static const char *find_waiting(struct of_run *run)
     for (uint32_t i = 0; i <= oldest->area_count; i++) {
         const struct of_area *area = &oldest->areas[i];
 
-        if (area->wanted && area->issued && area->data == NULL) {
+        if (area->wanted && area->issued && area->data == NULL && area->cache_fd < 0) {
             struct of_range range;
 
             of_plan_visit_range(plan, &oldest->visit, area->input, &range);

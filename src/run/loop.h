@@ -51,6 +51,7 @@ struct of_run {
     struct of_kern kern;
     struct of_job_context job;
     struct of_slot_sizes sizes;
+    struct of_area_sets area_sets;
     struct of_slot *slots;
     uint32_t slot_count;
     bool has_io;

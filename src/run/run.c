@@ -176,8 +176,8 @@ static onefold_status start_threads(struct of_run *run, onefold_error *err)
                                                  .work = of_job_work,
                                                  .done = of_job_done,
                                                  .context = &run->job,
-                                                 .scratch = run->pool.data +
-                                                            of_slots_part_bytes(&run->sizes),
+                                                 .scratch =
+                                                     run->pool.data + of_slots_part_bytes(how),
                                                  .scratch_bytes = scratch_bytes(run->plan),
                                                  .group_bytes = run->pool.part_bytes,
                                                  .nodes = &run->nodes};
@@ -186,8 +186,7 @@ static onefold_status start_threads(struct of_run *run, onefold_error *err)
         .plan = run->plan, .kern = &run->kern, .io = &run->io, .rows = run->plan->rows};
     /* The workers last: where threads are few, it is they of whom fewer will do. */
     if (run->writes && run->plan->sums != 0) {
-        OF_TRY(
-            of_hasher_start(&run->hasher, &run->io, how->hash_thread_count, how->slot_count, err));
+        OF_TRY(of_hasher_start(&run->hasher, &run->io, how, err));
         if (run->hasher.thread_count < how->hash_thread_count) {
             of_report_note(run->options->report, "threads-fewer", NULL,
                            "%u of %u hash threads could be had", run->hasher.thread_count,
@@ -211,13 +210,19 @@ static onefold_status start(struct of_run *run, onefold_error *err)
     const struct of_plan *plan = run->plan;
     const struct of_how *how = &plan->how;
 
+    uint64_t slots_bytes;
+    uint64_t scratches_bytes;
+
     measure(run, &run->sizes);
+    slots_bytes = of_slots_part_bytes(how);
+    scratches_bytes = of_num_div_ceil(how->worker_count, how->pool_count) * scratch_bytes(plan);
     of_nodes_find(&run->nodes, NULL);
-    OF_TRY(of_pool_init_parts(&run->pool,
-                              of_slots_part_bytes(&run->sizes) +
-                                  of_num_div_ceil(how->worker_count, how->pool_count) *
-                                      scratch_bytes(plan),
-                              how->pool_count, &run->nodes, err));
+    OF_TRY(of_pool_init_parts(&run->pool, slots_bytes + scratches_bytes, how->pool_count,
+                              &run->nodes, err));
+    /* The areas of the inputs are loaded when the first byte comes from the disk. */
+    OF_TRY(of_pool_load(&run->pool, 0, of_slots_out_bytes(how), err));
+    OF_TRY(of_pool_load(&run->pool, slots_bytes, scratches_bytes, err));
+    of_area_sets_init(&run->area_sets, how, &run->pool);
     OF_TRY(make_slots(run, err));
     OF_TRY(start_io(run, err));
     OF_TRY(of_source_init(

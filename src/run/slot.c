@@ -7,12 +7,74 @@
 #include "base/limits.h"
 #include "base/num.h"
 
-uint64_t of_slots_part_bytes(const struct of_slot_sizes *sizes)
+/* How many of `count` lie in one part of the pool. */
+static uint64_t part_share(const struct of_how *how, uint32_t count)
 {
-    const struct of_how *how = sizes->how;
-
-    return of_num_div_ceil(how->slot_count, how->pool_count) * how->slot_bytes;
+    return of_num_div_ceil(count, how->pool_count);
 }
+
+static uint64_t set_bytes(const struct of_how *how)
+{
+    return how->slot_bytes - how->out_area_bytes;
+}
+
+uint64_t of_slots_out_bytes(const struct of_how *how)
+{
+    return part_share(how, how->slot_count) * how->out_area_bytes;
+}
+
+uint64_t of_slots_part_bytes(const struct of_how *how)
+{
+    return of_slots_out_bytes(how) + part_share(how, how->set_count) * set_bytes(how);
+}
+
+/* ---- Sets of areas ---- */
+
+_Static_assert(OF_SLOTS_MAX <= 64, "a bit for every set");
+
+void of_area_sets_init(struct of_area_sets *sets, const struct of_how *how, struct of_pool *pool)
+{
+    *sets = (struct of_area_sets){.how = how, .pool = pool};
+    for (uint32_t i = 0; i < how->set_count; i++) {
+        sets->free |= UINT64_C(1) << i;
+    }
+}
+
+static void place_areas(struct of_slot *slot, const struct of_area_sets *sets)
+{
+    const struct of_how *how = sets->how;
+    uint8_t *at = sets->pool->data + slot->pool * sets->pool->part_bytes + of_slots_out_bytes(how) +
+                  (uint32_t)slot->area_set / how->pool_count * set_bytes(how);
+
+    for (uint32_t i = 0; i <= how->area_count; i++) {
+        slot->areas[i].buffer = at;
+        at += i < how->area_count ? how->area_bytes : how->base_area_bytes;
+    }
+}
+
+onefold_status of_slot_borrow(struct of_slot *slot, struct of_area_sets *sets, onefold_error *err)
+{
+    OF_TRY(of_pool_load_all(sets->pool, err));
+    for (uint32_t i = slot->pool; slot->area_set < 0 && i < sets->how->set_count;
+         i += sets->how->pool_count) {
+        if ((sets->free >> i & 1) != 0) {
+            sets->free &= ~(UINT64_C(1) << i);
+            slot->area_set = (int32_t)i;
+            place_areas(slot, sets);
+        }
+    }
+    return ONEFOLD_OK;
+}
+
+void of_slot_give_back(struct of_slot *slot, struct of_area_sets *sets)
+{
+    if (slot->area_set >= 0) {
+        sets->free |= UINT64_C(1) << slot->area_set;
+        slot->area_set = -1;
+    }
+}
+
+/* ---- Slots ---- */
 
 static onefold_status make_sums(struct of_slot *slot, const struct of_slot_sizes *sizes,
                                 struct of_arena *arena, onefold_error *err)
@@ -37,13 +99,13 @@ onefold_status of_slot_init(struct of_slot *slot, uint32_t index, const struct o
 {
     const struct of_how *how = sizes->how;
     const uint32_t part = index % how->pool_count;
-    uint8_t *at = pool->data + part * pool->part_bytes + index / how->pool_count * how->slot_bytes;
 
     /* Direct I/O needs every area to start on a block. */
     of_assert(how->area_bytes % OF_DIRECT_ALIGN_MAX == 0 &&
               how->base_area_bytes % OF_DIRECT_ALIGN_MAX == 0 &&
               how->out_area_bytes % OF_DIRECT_ALIGN_MAX == 0);
-    *slot = (struct of_slot){.index = index, .pool = part, .area_count = how->area_count};
+    *slot = (struct of_slot){
+        .index = index, .pool = part, .area_count = how->area_count, .area_set = -1};
     slot->areas = OF_ARENA_NEW(arena, struct of_area, (uint64_t)how->area_count + 1);
     slot->leaves = OF_ARENA_NEW(arena, struct of_digest, sizes->leaf_count_max);
     slot->counts = OF_ARENA_NEW(arena, struct of_step_count, sizes->step_count_max);
@@ -54,10 +116,9 @@ onefold_status of_slot_init(struct of_slot *slot, uint32_t index, const struct o
     for (uint32_t i = 0; i <= how->area_count; i++) {
         slot->areas[i].source_entry = -1;
         slot->areas[i].cache_fd = -1;
-        slot->areas[i].buffer = at;
-        at += i < how->area_count ? how->area_bytes : how->base_area_bytes;
     }
-    slot->out_area = at;
+    slot->out_area =
+        pool->data + part * pool->part_bytes + index / how->pool_count * how->out_area_bytes;
     slot->out_area_bytes = how->out_area_bytes;
     return ONEFOLD_OK;
 }

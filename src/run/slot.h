@@ -36,7 +36,7 @@ enum of_slot_state {
 /* Where the bytes of one input lie while a round lasts. */
 struct of_area {
     struct of_io_req req;
-    uint8_t *buffer;      /* in the pool */
+    uint8_t *buffer;      /* in the pool, while the slot has a set of areas */
     const uint8_t *data;  /* once read: what is wanted, from data_at on; NULL: nothing here */
     uint64_t skip_bytes;  /* widening in front of the wanted bytes */
     uint64_t byte_count;  /* wanted */
@@ -77,14 +77,15 @@ struct of_slot {
     enum of_slot_state state;
     struct of_visit visit;
     struct of_turn turn;    /* of the visit */
+    int32_t area_set;       /* -1 = none */
     uint64_t feed_number;   /* in the order in which slots were given to visits */
     uint32_t next_input;    /* first input that no round has taken yet */
     uint32_t pending_count; /* reads of this round, or writes */
     uint32_t unissued_count;
     struct of_io_req write;
     bool write_pending;
-    bool retired; /* had its turn in the order */
-    bool hash_pending;
+    bool retired;          /* had its turn in the order */
+    uint32_t hash_pending; /* hash threads that have the slot */
 
     /* Control thread before READY, worker while WORKING. */
     uint32_t round_count; /* inputs in this round: areas[0 .. round_count) */
@@ -102,13 +103,29 @@ struct of_slot_sizes {
     uint32_t step_count_max;              /* steps of a visit */
     const struct of_survey_shape *survey; /* NULL: none is run */
 };
-/* Bytes of the pool that the slots take which lie in one part of it. */
-uint64_t of_slots_part_bytes(const struct of_slot_sizes *sizes);
+/* Bytes that slots take in each part of the pool: their out areas, then the sets of read areas. */
+uint64_t of_slots_part_bytes(const struct of_how *how);
+/* Those of the out areas. */
+uint64_t of_slots_out_bytes(const struct of_how *how);
 /* Slot `index` takes its place in the pool, the rest comes from the arena. Ids: memory. */
 OF_NODISCARD onefold_status of_slot_init(struct of_slot *slot, uint32_t index,
                                          const struct of_slot_sizes *sizes,
                                          const struct of_pool *pool, struct of_arena *arena,
                                          onefold_error *err);
+
+/* Sets of read areas. A slot needs one for bytes from the disk, and keeps it until it is free; what
+ * the page cache holds needs none. */
+struct of_area_sets {
+    const struct of_how *how;
+    struct of_pool *pool;
+    uint64_t free; /* a bit each */
+};
+void of_area_sets_init(struct of_area_sets *sets, const struct of_how *how, struct of_pool *pool);
+/* Takes a set of the slot's part of the pool, where it has none and one is free: then its area_set
+ * is not negative. The first call loads the pool. Ids: memory. */
+OF_NODISCARD onefold_status of_slot_borrow(struct of_slot *slot, struct of_area_sets *sets,
+                                           onefold_error *err);
+void of_slot_give_back(struct of_slot *slot, struct of_area_sets *sets);
 
 /* The only place where a state changes. */
 void of_slot_enter(struct of_slot *slot, enum of_slot_state state);

@@ -45,8 +45,10 @@ struct state {
     struct io_uring ring;
     int wake_fd;
     bool poll_armed;
-    uint32_t refused_count;    /* hand-overs refused in a row */
-    uint32_t flying_count;     /* requests the ring has */
+    uint32_t refused_count; /* hand-overs refused in a row */
+    uint32_t flying_count;  /* requests the ring has */
+    uint8_t *pool;          /* NULL: it is not to be registered, or has been */
+    uint64_t pool_bytes;
     const uint8_t *registered; /* first bytes of the pool, as far as registered */
     uint64_t registered_bytes;
     /* A ring that lost a completion is left; the rest is done by plain calls, in the end. */
@@ -185,32 +187,35 @@ static onefold_status check_opcodes(struct state *state, onefold_error *err)
     }
     if (!has_opcode(&seen.probe, IORING_OP_READ_FIXED) ||
         !has_opcode(&seen.probe, IORING_OP_WRITE_FIXED)) {
-        state->registered = NULL;
+        state->pool = NULL;
     }
     return ONEFOLD_OK;
 }
 
 /* As much of the front of the pool as the limit on locked memory allows: all, half, a quarter ...
- */
-static void register_buffers(struct state *state, const struct of_io_options *options)
+ * With the first read: registering loads the memory, and who only writes needs little of it. */
+static void register_buffers(struct state *state)
 {
+    uint8_t *const pool = state->pool;
     struct iovec parts[REGISTERED_COUNT_MAX];
-    uint64_t bytes = of_num_min(options->pool_bytes, REGISTERED_BYTES_MAX * REGISTERED_COUNT_MAX);
+    uint64_t bytes = of_num_min(state->pool_bytes, REGISTERED_BYTES_MAX * REGISTERED_COUNT_MAX);
 
-    if (state->registered == NULL) {
+    if (pool == NULL) {
         return;
     }
+    state->pool = NULL;
     for (; bytes >= REGISTERED_BYTES_MIN; bytes = of_num_align_down(bytes / 2, OF_MIB)) {
         unsigned count = 0;
         int result;
 
         for (uint64_t at = 0; at < bytes; at += REGISTERED_BYTES_MAX) {
-            parts[count].iov_base = (uint8_t *)options->pool + at;
+            parts[count].iov_base = pool + at;
             parts[count].iov_len = of_num_min(bytes - at, REGISTERED_BYTES_MAX);
             count++;
         }
         result = io_uring_register_buffers(&state->ring, parts, count);
         if (result == 0) {
+            state->registered = pool;
             state->registered_bytes = bytes;
             return;
         }
@@ -281,7 +286,8 @@ static onefold_status init(struct of_io *io, const struct of_io_options *options
         return of_err_set(err, "memory", "no memory for the ring");
     }
     state->ring.ring_fd = -1;
-    state->registered = options->pool;
+    state->pool = options->pool;
+    state->pool_bytes = options->pool_bytes;
     io->state = state;
     state->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     state->flying = of_mem_get(of_mem_array_bytes(options->depth, sizeof(struct of_io_req *)));
@@ -299,7 +305,6 @@ static onefold_status init(struct of_io *io, const struct of_io_options *options
         close_state(io);
         return status;
     }
-    register_buffers(state, options);
     arm_poll(state);
     flush(state);
     return ONEFOLD_OK;
@@ -353,8 +358,12 @@ static void attempt_plainly(struct state *state, struct of_io_req *req)
 static void submit(struct of_io *io, struct of_io_req *req)
 {
     struct state *state = io->state;
-    struct io_uring_sqe *sqe = state->broken ? NULL : io_uring_get_sqe(&state->ring);
+    struct io_uring_sqe *sqe;
 
+    if (req->kind == OF_IO_READ && !state->broken) {
+        register_buffers(state);
+    }
+    sqe = state->broken ? NULL : io_uring_get_sqe(&state->ring);
     if (sqe == NULL) {
         /* The queue has an entry for each request, so only a broken ring has none. */
         state->broken = true;

@@ -3,6 +3,7 @@
  * kernel back all of it with huge pages. */
 #include "sys/pool.h"
 
+#include "base/check.h"
 #include "base/limits.h"
 #include "base/num.h"
 #include "sys/crew.h"
@@ -23,7 +24,7 @@
 
 /* Threads that load pages, and how much is worth one. */
 enum { LOADERS_MAX = 4 };
-#define LOADER_BYTES_MIN (16 * OF_MIB)
+#define LOADER_BYTES_MIN (4 * OF_MIB)
 
 /* madvise says yes even where the administrator has switched huge pages off. */
 static bool system_has_huge_pages(void)
@@ -89,9 +90,8 @@ static void load(void *context)
 
 /* In several threads: in a virtual machine whose host gives memory only then, 100 MiB take a tenth
  * of a second in one. 0, or the errno. */
-static int touch(const struct of_pool *pool)
+static int touch(uint8_t *data, uint64_t size_bytes)
 {
-    const uint64_t size_bytes = pool->size_bytes;
     const uint64_t count = of_num_min(of_host_cpu_count(), LOADERS_MAX);
     const uint64_t each_bytes =
         of_num_max(of_num_align_up(size_bytes / count, HUGE_BYTES), LOADER_BYTES_MIN);
@@ -103,7 +103,7 @@ static int touch(const struct of_pool *pool)
     int failure = 0;
 
     for (; at < size_bytes; at += each_bytes) {
-        stretches[used++] = (struct stretch){.data = pool->data + at,
+        stretches[used++] = (struct stretch){.data = data + at,
                                              .size_bytes = of_num_min(each_bytes, size_bytes - at)};
     }
     for (uint32_t i = 1; i < used; i++) {
@@ -125,7 +125,6 @@ onefold_status of_pool_init_parts(struct of_pool *pool, uint64_t size_bytes, uin
     const uint64_t part_bytes = of_num_align_up(size_bytes, HUGE_BYTES);
     uint64_t whole_bytes;
     uint64_t mapped_bytes;
-    int failure;
 
     *pool = (struct of_pool){0};
     /* A size that cannot be rounded up has become none. */
@@ -141,22 +140,48 @@ onefold_status of_pool_init_parts(struct of_pool *pool, uint64_t size_bytes, uin
                               (unsigned long long)whole_bytes);
     }
     pool->size_bytes = whole_bytes;
+    pool->part_count = part_count;
     pool->huge = system_has_huge_pages() && madvise(pool->data, whole_bytes, MADV_HUGEPAGE) == 0;
     for (uint32_t i = 0; i < part_count; i++) {
         (void)of_node_place(nodes, i, pool->data + i * pool->part_bytes, pool->part_bytes);
     }
-    failure = touch(pool);
-    if (failure != 0) {
-        of_pool_finish(pool);
-        return of_err_set_sys(err, "memory", failure, "cannot load %llu bytes of buffers",
-                              (unsigned long long)whole_bytes);
+    return ONEFOLD_OK;
+}
+
+onefold_status of_pool_load(struct of_pool *pool, uint64_t offset, uint64_t size_bytes,
+                            onefold_error *err)
+{
+    of_assert(offset <= pool->part_bytes && size_bytes <= pool->part_bytes - offset);
+    for (uint32_t i = 0; i < pool->part_count; i++) {
+        const int failure = touch(pool->data + i * pool->part_bytes + offset, size_bytes);
+
+        if (failure != 0) {
+            return of_err_set_sys(err, "memory", failure, "cannot load %llu bytes of buffers",
+                                  (unsigned long long)size_bytes);
+        }
+    }
+    return ONEFOLD_OK;
+}
+
+onefold_status of_pool_load_all(struct of_pool *pool, onefold_error *err)
+{
+    if (!pool->loaded) {
+        OF_TRY(of_pool_load(pool, 0, pool->part_bytes, err));
+        pool->loaded = true;
     }
     return ONEFOLD_OK;
 }
 
 onefold_status of_pool_init(struct of_pool *pool, uint64_t size_bytes, onefold_error *err)
 {
-    return of_pool_init_parts(pool, size_bytes, 1, NULL, err);
+    onefold_status status;
+
+    OF_TRY(of_pool_init_parts(pool, size_bytes, 1, NULL, err));
+    status = of_pool_load_all(pool, err);
+    if (status != ONEFOLD_OK) {
+        of_pool_finish(pool);
+    }
+    return status;
 }
 
 void of_pool_finish(struct of_pool *pool)

@@ -81,9 +81,49 @@ static void few_inputs_are_gathered_in_tiles_of_a_mebibyte(void **state)
     assert_int_equal(how->worker_count, 3);
     assert_true(how->slot_count >= 4);
     assert_true(total(planned.plan) <= how->memory_bytes);
-    assert_int_equal(line(planned.plan, "pool"), how->slot_count * how->slot_bytes);
+    assert_int_equal(line(planned.plan, "outputs"), how->slot_count * how->out_area_bytes);
+    assert_int_equal(line(planned.plan, "pool"),
+                     how->set_count * (how->slot_bytes - how->out_area_bytes));
     assert_int_equal(line(planned.plan, "tables"), planned.plan->arena.used_bytes);
     planned_finish(&planned);
+}
+
+/* Tiles of inputs in the page cache need no areas to read to; where nobody asks the page cache all
+ * slots have some. */
+static void there_are_slots_for_cached_inputs(void **state)
+{
+    static const struct {
+        const char *io_name;
+        enum of_direct direct;
+        uint64_t memory_bytes;
+        bool more;
+    } cases[] = {
+        {NULL, OF_DIRECT_AUTO, OF_MEMORY_DEFAULT, true},
+        {NULL, OF_DIRECT_AUTO, OF_MEMORY_MIN, false}, /* no room */
+        {NULL, OF_DIRECT_ON, OF_MEMORY_DEFAULT, false},
+        {"uring", OF_DIRECT_AUTO, OF_MEMORY_DEFAULT, false},
+        {"mmap", OF_DIRECT_AUTO, OF_MEMORY_DEFAULT, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < OF_LENGTH(cases); i++) {
+        struct planned planned;
+        const struct of_how *how;
+
+        parse(&planned, "linear", 3);
+        planned.options.io_name = cases[i].io_name;
+        planned.options.direct = cases[i].direct;
+        planned.options.memory_bytes = cases[i].memory_bytes;
+        planned_build(&planned);
+        assert_int_equal(planned.status, ONEFOLD_OK);
+        how = &planned.plan->how;
+        assert_true(total(planned.plan) <= how->memory_bytes);
+        assert_int_equal(how->slot_count > how->set_count, cases[i].more);
+        assert_true(how->slot_count >= how->set_count && how->slot_count <= 2 * how->set_count);
+        assert_true((how->slot_count - how->set_count) * how->out_area_bytes <=
+                    how->memory_bytes / 8);
+        planned_finish(&planned);
+    }
 }
 
 static void any_number_of_inputs_fits_64_mebibytes(void **state)
@@ -167,6 +207,7 @@ static void hash_threads_follow_cpus_and_shards(void **state)
         {0, 0, OF_SUM_SHA256, 1000, OF_MEMORY_DEFAULT, 1},
         {2, 0, OF_SUM_SHA256, 1000, OF_MEMORY_DEFAULT, 1},
         {4, 0, OF_SUM_SHA256 | OF_SUM_XXH128, 1000, OF_MEMORY_DEFAULT, 2},
+        {1, 0, OF_SUM_SHA256 | OF_SUM_XXH128, 1000, OF_MEMORY_DEFAULT, 1},
         {5, 0, OF_SUM_SHA256, 1000, OF_MEMORY_DEFAULT, 2},
         {96, 0, OF_SUM_SHA256, 1000, OF_MEMORY_DEFAULT, 3},
         {96, 0, OF_SUM_SHA256, 0, OF_MEMORY_DEFAULT, 1},
@@ -196,8 +237,11 @@ static void hash_threads_follow_cpus_and_shards(void **state)
         }
         assert_true(total(planned.plan) <= rows[i].memory_bytes);
         assert_int_equal(line(planned.plan, "stacks"),
-                         (planned.plan->how.worker_count + rows[i].count + 1 + 16) *
+                         (planned.plan->how.worker_count + rows[i].count +
+                          planned.plan->how.xxh128_thread_count + 1 + 16) *
                              OF_STACK_BYTES);
+        assert_int_equal(planned.plan->how.xxh128_thread_count,
+                         rows[i].cpus > 1 && rows[i].sums == (OF_SUM_SHA256 | OF_SUM_XXH128));
         planned_finish(&planned);
     }
 }
@@ -261,7 +305,8 @@ static void pools_and_rings_follow_nodes_and_workers(void **state)
                        : how->ring_count > 1                                  ? how->ring_count
                                                                               : 0;
         assert_int_equal(line(planned.plan, "stacks"),
-                         (how->worker_count + 1 + 1 + ring_threads) * OF_STACK_BYTES);
+                         (how->worker_count + 1 + how->xxh128_thread_count + 1 + ring_threads) *
+                             OF_STACK_BYTES);
         planned_finish(&planned);
     }
 }
@@ -510,6 +555,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(few_inputs_are_gathered_in_tiles_of_a_mebibyte),
+        cmocka_unit_test(there_are_slots_for_cached_inputs),
         cmocka_unit_test(any_number_of_inputs_fits_64_mebibytes),
         cmocka_unit_test(workers_copy_more_where_all_have_room),
         cmocka_unit_test(hash_threads_follow_cpus_and_shards),

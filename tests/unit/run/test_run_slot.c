@@ -11,9 +11,10 @@
 
 #include <cmocka.h>
 
-enum { AREA = 8192, BASE = 4096, OUT = 40960, SLOTS = 3 };
+enum { AREA = 8192, BASE = 4096, OUT = 40960, SLOTS = 5, SETS = 3 };
 
 static const struct of_how how = {.slot_count = SLOTS,
+                                  .set_count = SETS,
                                   .pool_count = 1,
                                   .area_count = 2,
                                   .area_bytes = AREA,
@@ -21,42 +22,112 @@ static const struct of_how how = {.slot_count = SLOTS,
                                   .out_area_bytes = OUT,
                                   .slot_bytes = 2 * AREA + BASE + OUT};
 
-/* Slots of one part of the pool lie one behind the other, those of the next one in the next part.
- */
-static void test_parts_do_not_overlap(void **state)
+/* A pool of its own, one part more than is split into, so that a wrong part shows. */
+static void begin_pool(struct of_pool *pool, const struct of_how *split)
 {
-    const uint64_t each = how.slot_bytes;
+    *pool = (struct of_pool){.part_bytes = of_slots_part_bytes(split) + OF_DIRECT_ALIGN_MAX,
+                             .part_count = split->pool_count,
+                             .loaded = true};
+    pool->size_bytes = split->pool_count * pool->part_bytes;
+    pool->data = aligned_alloc(OF_DIRECT_ALIGN_MAX, pool->size_bytes);
+    assert_non_null(pool->data);
+    memset(pool->data, 0, pool->size_bytes);
+}
 
+/* Takes bytes that nobody has taken before, in the part of the pool that is the slot's. */
+static void take(const struct of_pool *pool, const struct of_slot *slot, uint8_t *bytes,
+                 uint64_t length)
+{
+    const uint8_t *part = pool->data + slot->pool * pool->part_bytes;
+
+    assert_true(bytes >= part && bytes + length <= part + pool->part_bytes);
+    assert_int_equal((uint64_t)(bytes - part) % OF_DIRECT_ALIGN_MAX, 0);
+    for (uint64_t i = 0; i < length; i++) {
+        assert_int_equal(bytes[i], 0);
+        bytes[i] = 1;
+    }
+}
+
+static void take_areas(const struct of_pool *pool, const struct of_slot *slot)
+{
+    take(pool, slot, slot->areas[0].buffer, AREA);
+    take(pool, slot, slot->areas[1].buffer, AREA);
+    take(pool, slot, of_slot_base_area(slot)->buffer, BASE);
+}
+
+/* Every slot has an output of its own, and those that have a set of areas these too, however many
+ * parts the pool has; no part has fewer bytes than its slots and sets take. */
+static void test_buffers_do_not_overlap(void **state)
+{
     (void)state;
-    for (uint32_t parts = 1; parts <= SLOTS + 1; parts++) {
+    for (uint32_t parts = 1; parts <= SLOTS; parts++) {
         struct of_how split = how;
         const struct of_slot_sizes sizes = {
             .how = &split, .leaf_count_max = 3, .step_count_max = 2};
-        struct of_pool pool = {0};
+        struct of_slot slots[SLOTS];
+        struct of_area_sets sets;
+        struct of_pool pool;
         struct of_arena arena;
         onefold_error err;
+        uint32_t borrowed_count = 0;
 
         split.pool_count = parts;
-        assert_int_equal(of_slots_part_bytes(&sizes), (SLOTS + parts - 1) / parts * each);
-        pool.part_bytes = of_slots_part_bytes(&sizes) + OF_DIRECT_ALIGN_MAX;
-        pool.data = aligned_alloc(OF_DIRECT_ALIGN_MAX, parts * pool.part_bytes);
-        assert_non_null(pool.data);
+        begin_pool(&pool, &split);
+        assert_true(of_slots_part_bytes(&split) ==
+                    (SLOTS + parts - 1) / parts * OUT +
+                        (SETS + parts - 1) / parts * (2 * AREA + BASE));
         of_arena_init(&arena, 0);
+        of_area_sets_init(&sets, &split, &pool);
         for (uint32_t i = 0; i < SLOTS; i++) {
-            uint8_t *const start = pool.data + i % parts * pool.part_bytes + i / parts * each;
-            struct of_slot slot;
-
-            assert_int_equal(of_slot_init(&slot, i, &sizes, &pool, &arena, &err), ONEFOLD_OK);
-            assert_int_equal(slot.state, OF_SLOT_FREE);
-            assert_int_equal(slot.pool, i % parts);
-            assert_ptr_equal(slot.areas[0].buffer, start);
-            assert_ptr_equal(slot.areas[1].buffer, start + AREA);
-            assert_ptr_equal(of_slot_base_area(&slot)->buffer, start + 2 * AREA);
-            assert_ptr_equal(slot.out_area, start + each - OUT);
+            assert_int_equal(of_slot_init(&slots[i], i, &sizes, &pool, &arena, &err), ONEFOLD_OK);
+            assert_int_equal(slots[i].state, OF_SLOT_FREE);
+            assert_int_equal(slots[i].pool, i % parts);
+            assert_true(slots[i].area_set < 0);
+            take(&pool, &slots[i], slots[i].out_area, OUT);
+            assert_int_equal(of_slot_borrow(&slots[i], &sets, &err), ONEFOLD_OK);
+            if (slots[i].area_set >= 0) {
+                take_areas(&pool, &slots[i]);
+                borrowed_count++;
+            }
         }
+        assert_int_equal(borrowed_count, SETS);
         of_arena_finish(&arena);
         free(pool.data);
     }
+}
+
+/* A set goes from slot to slot; who has one takes no other. */
+static void test_sets_go_round(void **state)
+{
+    const struct of_slot_sizes sizes = {.how = &how, .leaf_count_max = 3, .step_count_max = 2};
+    struct of_slot slots[SLOTS];
+    struct of_area_sets sets;
+    struct of_pool pool;
+    struct of_arena arena;
+    onefold_error err;
+
+    (void)state;
+    begin_pool(&pool, &how);
+    of_arena_init(&arena, 0);
+    of_area_sets_init(&sets, &how, &pool);
+    for (uint32_t i = 0; i < SLOTS; i++) {
+        assert_int_equal(of_slot_init(&slots[i], i, &sizes, &pool, &arena, &err), ONEFOLD_OK);
+    }
+    for (uint32_t i = 0; i < SETS; i++) {
+        assert_int_equal(of_slot_borrow(&slots[i], &sets, &err), ONEFOLD_OK);
+        assert_int_equal(of_slot_borrow(&slots[i], &sets, &err), ONEFOLD_OK);
+        assert_int_equal(slots[i].area_set, i);
+    }
+    assert_int_equal(of_slot_borrow(&slots[SETS], &sets, &err), ONEFOLD_OK);
+    assert_true(slots[SETS].area_set < 0);
+    of_slot_give_back(&slots[SETS], &sets); /* has none */
+    of_slot_give_back(&slots[1], &sets);
+    assert_true(slots[1].area_set < 0);
+    assert_int_equal(of_slot_borrow(&slots[SETS], &sets, &err), ONEFOLD_OK);
+    assert_int_equal(slots[SETS].area_set, 1);
+    assert_ptr_equal(slots[SETS].areas[0].buffer, slots[1].areas[0].buffer);
+    of_arena_finish(&arena);
+    free(pool.data);
 }
 
 static struct of_plan plan_of(struct of_step *steps, struct of_tensor *tensors)
@@ -123,7 +194,8 @@ static void test_output_and_plane(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parts_do_not_overlap),
+        cmocka_unit_test(test_buffers_do_not_overlap),
+        cmocka_unit_test(test_sets_go_round),
         cmocka_unit_test(test_output_and_plane),
     };
 

@@ -57,21 +57,54 @@ static void test_parts(void **state)
     }
 }
 
+static uint64_t resident_count(const struct of_pool *pool)
+{
+    static unsigned char pages[16 * 1024 * 1024 / 4096];
+    uint64_t count = 0;
+
+    assert_true(pool->size_bytes / 4096 <= sizeof(pages));
+    assert_int_equal(mincore(pool->data, pool->size_bytes, pages), 0);
+    for (size_t i = 0; i < pool->size_bytes / 4096; i++) {
+        count += pages[i] & 1;
+    }
+    return count;
+}
+
 /* Nothing is loaded later: all pages are resident at once. */
 static void test_resident(void **state)
 {
-    static unsigned char pages[16 * 1024 * 1024 / 4096];
     struct of_pool pool;
     onefold_error err;
 
     (void)state;
     assert_int_equal(of_pool_init(&pool, 16 * OF_MIB, &err), ONEFOLD_OK);
     if (sysconf(_SC_PAGESIZE) == 4096) {
-        assert_int_equal(mincore(pool.data, pool.size_bytes, pages), 0);
-        for (size_t i = 0; i < sizeof(pages); i++) {
-            assert_int_equal(pages[i] & 1, 1);
-        }
+        assert_int_equal(resident_count(&pool), pool.size_bytes / 4096);
     }
+    of_pool_finish(&pool);
+}
+
+/* Of parts that are loaded bit by bit, what was asked for is resident in each, and no more. */
+static void test_loaded_in_pieces(void **state)
+{
+    const struct of_nodes nodes = {.count = 0};
+    struct of_pool pool;
+    onefold_error err;
+
+    (void)state;
+    if (sysconf(_SC_PAGESIZE) != 4096) {
+        skip();
+    }
+    assert_int_equal(of_pool_init_parts(&pool, 8 * OF_MIB, 2, &nodes, &err), ONEFOLD_OK);
+    assert_int_equal(resident_count(&pool), 0);
+    assert_int_equal(of_pool_load(&pool, 2 * OF_MIB, 2 * OF_MIB, &err), ONEFOLD_OK);
+    assert_int_equal(of_pool_load(&pool, 8 * OF_MIB, 0, &err), ONEFOLD_OK);
+    assert_int_equal(resident_count(&pool), 2 * 512);
+    assert_false(pool.loaded);
+    assert_int_equal(of_pool_load_all(&pool, &err), ONEFOLD_OK);
+    assert_int_equal(of_pool_load_all(&pool, &err), ONEFOLD_OK);
+    assert_true(pool.loaded);
+    assert_int_equal(resident_count(&pool), 2 * 4 * 512);
     of_pool_finish(&pool);
 }
 
@@ -94,9 +127,8 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_resident),
+        cmocka_unit_test(test_sizes),    cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_resident), cmocka_unit_test(test_loaded_in_pieces),
         cmocka_unit_test(test_refusals),
     };
 
