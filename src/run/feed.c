@@ -129,32 +129,48 @@ static bool is_room_to_read(const struct of_area *area, const struct of_source *
             io->reading_bytes + area->byte_count <= source->plan->how.flight_bytes);
 }
 
+/* From where the area's bytes come: *ret_entry is pinned, and *ret_cache_fd >= 0 when the page
+ * cache holds them. *ret_entry is -1 when there is no descriptor or no set of areas for them now.
+ */
+static onefold_status find_source(struct of_slot *slot, const struct of_area *area,
+                                  struct of_source *source, struct of_area_sets *sets,
+                                  int32_t *ret_entry, int *ret_cache_fd, onefold_error *err)
+{
+    struct of_range range;
+    onefold_status status;
+
+    of_plan_visit_range(source->plan, &slot->visit, area->input, &range);
+    OF_TRY(of_source_acquire(source, area->input, range.shard, ret_entry, err));
+    if (*ret_entry < 0) {
+        return ONEFOLD_OK;
+    }
+    *ret_cache_fd = of_source_ask_cache(source, *ret_entry, area->req.offset, area->byte_count);
+    if (*ret_cache_fd >= 0) {
+        return ONEFOLD_OK;
+    }
+    status = of_slot_borrow(slot, sets, err);
+    if (status != ONEFOLD_OK || slot->area_set < 0) {
+        of_source_release(source, *ret_entry);
+        *ret_entry = -1;
+    }
+    return status;
+}
+
 /* One read. *ret_issued is false when there is no room for it now. */
 static onefold_status issue_area(struct of_slot *slot, struct of_area *area, uint64_t area_bytes,
                                  struct of_source *source, struct of_io *io,
                                  struct of_area_sets *sets, bool *ret_issued, onefold_error *err)
 {
-    struct of_range range;
     int32_t entry;
-    int cache_fd;
+    int cache_fd = -1;
 
     *ret_issued = false;
     if (!is_room_to_read(area, source, io)) {
         return ONEFOLD_OK;
     }
-    of_plan_visit_range(source->plan, &slot->visit, area->input, &range);
-    OF_TRY(of_source_acquire(source, area->input, range.shard, &entry, err));
+    OF_TRY(find_source(slot, area, source, sets, &entry, &cache_fd, err));
     if (entry < 0) {
         return ONEFOLD_OK;
-    }
-    cache_fd = of_source_ask_cache(source, entry, area->req.offset, area->byte_count);
-    if (cache_fd < 0) {
-        const onefold_status status = of_slot_borrow(slot, sets, err);
-
-        if (status != ONEFOLD_OK || slot->area_set < 0) {
-            of_source_release(source, entry);
-            return status;
-        }
     }
     area->source_entry = entry;
     area->issued = true;

@@ -90,8 +90,9 @@ static void load(void *context)
 
 /* In several threads: in a virtual machine whose host gives memory only then, 100 MiB take a tenth
  * of a second in one. 0, or the errno. */
-static int touch(uint8_t *data, uint64_t size_bytes)
+static int touch(struct stretch whole)
 {
+    const uint64_t size_bytes = whole.size_bytes;
     const uint64_t count = of_num_min(of_host_cpu_count(), LOADERS_MAX);
     const uint64_t each_bytes =
         of_num_max(of_num_align_up(size_bytes / count, HUGE_BYTES), LOADER_BYTES_MIN);
@@ -103,7 +104,7 @@ static int touch(uint8_t *data, uint64_t size_bytes)
     int failure = 0;
 
     for (; at < size_bytes; at += each_bytes) {
-        stretches[used++] = (struct stretch){.data = data + at,
+        stretches[used++] = (struct stretch){.data = whole.data + at,
                                              .size_bytes = of_num_min(each_bytes, size_bytes - at)};
     }
     for (uint32_t i = 1; i < used; i++) {
@@ -153,7 +154,8 @@ onefold_status of_pool_load(struct of_pool *pool, uint64_t offset, uint64_t size
 {
     of_assert(offset <= pool->part_bytes && size_bytes <= pool->part_bytes - offset);
     for (uint32_t i = 0; i < pool->part_count; i++) {
-        const int failure = touch(pool->data + i * pool->part_bytes + offset, size_bytes);
+        const int failure = touch((struct stretch){
+            .data = pool->data + i * pool->part_bytes + offset, .size_bytes = size_bytes});
 
         if (failure != 0) {
             return of_err_set_sys(err, "memory", failure, "cannot load %llu bytes of buffers",
