@@ -156,11 +156,19 @@ static onefold_status find_source(struct of_slot *slot, const struct of_area *ar
     return status;
 }
 
+/* Bytes at the area's buffer. */
+static uint64_t room_of(const struct of_slot *slot, const struct of_area *area,
+                        const struct of_how *how)
+{
+    return area == of_slot_base_area(slot) ? how->base_area_bytes : how->area_bytes;
+}
+
 /* One read. *ret_issued is false when there is no room for it now. */
-static onefold_status issue_area(struct of_slot *slot, struct of_area *area, uint64_t area_bytes,
+static onefold_status issue_area(struct of_slot *slot, struct of_area *area,
                                  struct of_source *source, struct of_io *io,
                                  struct of_area_sets *sets, bool *ret_issued, onefold_error *err)
 {
+    const uint64_t area_bytes = room_of(slot, area, &source->plan->how);
     int32_t entry;
     int cache_fd = -1;
 
@@ -189,8 +197,6 @@ static onefold_status issue_area(struct of_slot *slot, struct of_area *area, uin
 onefold_status of_feed_issue(struct of_slot *slot, struct of_source *source, struct of_io *io,
                              struct of_area_sets *sets, onefold_error *err)
 {
-    const struct of_how *how = &source->plan->how;
-
     /* A visit of several rounds would otherwise wait in a later one for visits that wait for it. */
     if (!slot->is_last_round) {
         OF_TRY(of_slot_borrow(slot, sets, err));
@@ -202,14 +208,13 @@ onefold_status of_feed_issue(struct of_slot *slot, struct of_source *source, str
     /* The base first: no input can be folded without it. */
     for (uint32_t n = 0; n <= slot->area_count && slot->unissued_count > 0; n++) {
         const uint32_t i = n == 0 ? slot->area_count : n - 1;
-        const uint64_t area_bytes = n == 0 ? how->base_area_bytes : how->area_bytes;
         struct of_area *area = &slot->areas[i];
         bool issued = false;
 
         if (!area->wanted || area->issued) {
             continue;
         }
-        OF_TRY(issue_area(slot, area, area_bytes, source, io, sets, &issued, err));
+        OF_TRY(issue_area(slot, area, source, io, sets, &issued, err));
         if (!issued) {
             return ONEFOLD_OK;
         }
