@@ -75,11 +75,11 @@ struct bench_job {
     enum bench_cache cache;
     const onefold_method_info *rule; /* merges */
     const char *io;
-    bool with_base;
+    uint32_t model_count; /* that are merged, without the base; 0 for others */
     uint32_t passes;
     uint64_t written_bytes; /* of tensor data, as planned */
     uint32_t raw;           /* index of the job with the same reads and writes */
-    uint32_t cat;           /* index of the one that reads the same files; UINT32_MAX = none */
+    uint32_t cat; /* index of the one that reads them in the same state; UINT32_MAX = none */
     char skipped[BENCH_NOTE_MAX]; /* why it was not done; empty = it was */
     struct bench_run *runs;
 };
@@ -213,10 +213,12 @@ onefold_status bench_raw(const struct bench *bench, const struct bench_group *gr
 /* The jobs of a group; those that cannot be done carry the reason. */
 onefold_status bench_jobs_make(struct bench *bench, struct bench_group *group, onefold_error *err);
 void bench_jobs_free(struct bench_group *group);
-/* What of the command line a rule needs, for this number of models: method, base, its settings. */
-void bench_rule_options(const onefold_method_info *rule, uint32_t model_count,
+/* What of the command line a rule needs in this group: method, base, its settings. */
+void bench_rule_options(const onefold_method_info *rule, const struct bench_group *group,
                         struct opts *ret_opts);
-bool bench_rule_has_base(const onefold_method_info *rule);
+/* Index of the first file that is merged as a model. A rule that needs no base merges that as one
+ * more model: so all rules read the same bytes. */
+uint32_t bench_first_model(const onefold_method_info *rule);
 
 /* ---- bench_run.c ---- */
 
