@@ -80,6 +80,7 @@ void of_feed_begin(struct of_slot *slot, const struct of_plan *plan, uint64_t vi
     slot->is_first_round = true;
     slot->retired = false;
     slot->write_pending = false;
+    slot->write_unissued = false;
     slot->hash_pending = 0;
     of_err_clear(&slot->error);
     for (uint32_t i = 0; i < slot->visit.step_count; i++) {

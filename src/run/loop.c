@@ -147,6 +147,7 @@ static void reap(struct of_run *run, bool wait)
         struct of_slot *slot = req->owner;
 
         if (req->kind == OF_IO_WRITE) {
+            run->writing_count--;
             note_write(run, slot);
         } else {
             /* The request is the first member of its area. */
@@ -326,9 +327,6 @@ static bool move_done(struct of_run *run, struct of_slot *slot)
         of_slot_enter(slot, OF_SLOT_LEAVING); /* with nothing but its sums */
         return true;
     }
-    if (run->io.in_flight == run->io.depth) {
-        return false;
-    }
     of_err_clear(&error);
     of_slot_enter(slot, OF_SLOT_LEAVING);
     if (of_sink_begin_write(&run->sink, visit->out_shard, visit->out_offset, slot->out,
@@ -343,8 +341,38 @@ static bool move_done(struct of_run *run, struct of_slot *slot)
     }
     slot->write.owner = slot;
     slot->write.ring = slot->index;
-    of_io_submit(&run->io, &slot->write);
+    slot->write_unissued = true;
     return true;
+}
+
+/* The slot with a write to issue that was fed first, or NULL. */
+static struct of_slot *find_unwritten(struct of_run *run)
+{
+    struct of_slot *oldest = NULL;
+
+    for (uint32_t i = 0; i < run->slot_count; i++) {
+        struct of_slot *slot = &run->slots[i];
+
+        if (slot->state == OF_SLOT_LEAVING && slot->write_unissued &&
+            (oldest == NULL || slot->feed_number < oldest->feed_number)) {
+            oldest = slot;
+        }
+    }
+    return oldest;
+}
+
+/* A disk may finish what it was given all at once: slots whose writes are not underway by then are
+ * what it gets next, and so as many writes are underway as there may be past the page cache. */
+static void issue_writes(struct of_run *run)
+{
+    struct of_slot *slot;
+
+    while (run->io.in_flight < run->io.depth && run->writing_count < run->plan->how.set_count &&
+           (slot = find_unwritten(run)) != NULL) {
+        slot->write_unissued = false;
+        run->writing_count++;
+        of_io_submit(&run->io, &slot->write);
+    }
 }
 
 static void retire_slot(struct of_run *run, struct of_slot *slot)
@@ -370,6 +398,10 @@ static bool move_leaving(struct of_run *run, struct of_slot *slot)
     if (!slot->retired && !is_stopping(run) && of_lanes_is_due(&run->lanes, &slot->turn)) {
         retire_slot(run, slot);
         return true;
+    }
+    if (slot->write_unissued && is_stopping(run)) {
+        slot->write_unissued = false;
+        slot->write_pending = false;
     }
     if (slot->write_pending || slot->hash_pending > 0 || (!slot->retired && !is_stopping(run))) {
         return false;
@@ -478,6 +510,7 @@ onefold_status of_loop(struct of_run *run, onefold_error *err)
         moved = take_back(run);
         moved = move_slots(run) || moved;
         moved = issue_reads(run) || moved;
+        issue_writes(run);
         if (run->busy_count == 0 && of_lanes_are_dry(&run->lanes, feed_limit(run))) {
             break;
         }

@@ -60,9 +60,10 @@ struct of_run {
     bool surveys; /* a pass for statistics comes first; job.survey while it lasts */
 
     /* The loop's. */
-    struct of_lanes lanes; /* order of the pass's visits */
-    uint32_t busy_count;   /* slots that are not FREE */
-    uint64_t feed_count;   /* visits that were given a slot */
+    struct of_lanes lanes;  /* order of the pass's visits */
+    uint32_t busy_count;    /* slots that are not FREE */
+    uint32_t writing_count; /* writes underway */
+    uint64_t feed_count;    /* visits that were given a slot */
     bool cancelled;
     bool output_failed;    /* the output cannot be made, whatever other visits would find */
     uint64_t failed_visit; /* lowest visit that failed; UINT64_MAX = none */

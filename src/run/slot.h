@@ -83,7 +83,8 @@ struct of_slot {
     uint32_t pending_count; /* reads of this round, or writes */
     uint32_t unissued_count;
     struct of_io_req write;
-    bool write_pending;
+    bool write_pending;    /* the bytes are not in the file yet */
+    bool write_unissued;   /* of those: nor underway */
     bool retired;          /* had its turn in the order */
     uint32_t hash_pending; /* hash threads that have the slot */
 
