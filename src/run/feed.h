@@ -21,8 +21,7 @@ void of_feed_begin(struct of_slot *slot, const struct of_plan *plan, uint64_t vi
 /* Chooses the next round of a slot that has inputs left. */
 void of_feed_next_round(struct of_slot *slot, const struct of_plan *plan);
 /* Issues what can be issued now; the rest stays in unissued_count and is tried again later, when a
- * descriptor or a place in the ring is free. The pool is loaded before the first read from a disk.
- */
+ * descriptor, a place in the ring or a set of areas is free. */
 OF_NODISCARD onefold_status of_feed_issue(struct of_slot *slot, struct of_source *source,
                                           struct of_io *io, struct of_area_sets *sets,
                                           onefold_error *err);
