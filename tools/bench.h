@@ -75,11 +75,12 @@ struct bench_job {
     enum bench_cache cache;
     const onefold_method_info *rule; /* merges */
     const char *io;
-    uint32_t model_count; /* that are merged, without the base; 0 for others */
+    bool with_base;       /* the base is read */
+    uint32_t model_count; /* that are merged, beside a base that the rule needs; 0 for others */
     uint32_t passes;
     uint64_t written_bytes; /* of tensor data, as planned */
     uint32_t raw;           /* index of the job with the same reads and writes */
-    uint32_t cat; /* index of the one that reads them in the same state; UINT32_MAX = none */
+    uint32_t cat;           /* index of the one that reads the same files; UINT32_MAX = none */
     char skipped[BENCH_NOTE_MAX]; /* why it was not done; empty = it was */
     struct bench_run *runs;
 };
@@ -216,8 +217,10 @@ void bench_jobs_free(struct bench_group *group);
 /* What of the command line a rule needs in this group: method, base, its settings. */
 void bench_rule_options(const onefold_method_info *rule, const struct bench_group *group,
                         struct opts *ret_opts);
-/* Index of the first file that is merged as a model. A rule that needs no base merges that as one
- * more model: so all rules read the same bytes. */
+/* A rule that needs no base merges it as one more model, so that all rules read the same bytes; but
+ * one that takes a single model does not. */
+bool bench_reads_base(const onefold_method_info *rule);
+/* Index of the first file that is merged as a model: the base is 0. */
 uint32_t bench_first_model(const onefold_method_info *rule);
 
 /* ---- bench_run.c ---- */

@@ -224,7 +224,10 @@ static void put_row(FILE *to, const struct bench_result *result, const struct be
     (void)fputs("<tr><th scope=\"row\">", to);
     html_name(to, bench_job_name(job));
     if (job->kind == BENCH_RAW) {
-        (void)fprintf(to, ", %u read%s", job->passes, job->passes > 1 ? "s" : "");
+        (void)fprintf(to, ", %u read%s%s", job->passes, job->passes > 1 ? "s" : "",
+                      job->with_base ? "" : ", no base");
+    } else if (job->kind == BENCH_CAT && !job->with_base) {
+        (void)fputs(", no base", to);
     }
     (void)fprintf(to, "</th><td>%s</td><td>%s</td>", job->io != NULL ? job->io : "&#8211;",
                   job->kind == BENCH_RAW ? "&#8211;" : bench_cache_words[job->cache]);

@@ -14,9 +14,14 @@
 
 enum { REQUIRED_PARAMS_MAX = 8 };
 
+bool bench_reads_base(const onefold_method_info *rule)
+{
+    return rule->input_count_max != 1;
+}
+
 uint32_t bench_first_model(const onefold_method_info *rule)
 {
-    return strcmp(rule->base, "required") == 0 ? 1 : 0;
+    return strcmp(rule->base, "required") == 0 || !bench_reads_base(rule) ? 1 : 0;
 }
 
 /* ---- Settings of the rules ---- */
@@ -68,13 +73,12 @@ static uint64_t rule_index(const onefold_method_info *rule)
 void bench_rule_options(const onefold_method_info *rule, const struct bench_group *group,
                         struct opts *ret_opts)
 {
-    const uint32_t first = bench_first_model(rule);
-    const uint32_t model_count = group->model_count + 1 - first;
+    const uint32_t model_count = group->model_count + 1 - bench_first_model(rule);
     const uint64_t index = rule_index(rule);
     onefold_param_info param;
 
     ret_opts->method = rule->name;
-    ret_opts->base = first > 0 ? "base.safetensors" : NULL;
+    ret_opts->base = strcmp(rule->base, "required") == 0 ? "base.safetensors" : NULL;
     /* A sum is scaled, as everybody does who adds task vectors. */
     ret_opts->lambda = rule->takes_lambda && strcmp(rule->scale, "sum") == 0 ? "0.4" : NULL;
     ret_opts->steps = strcmp(rule->name, "fednova") == 0 ? "10" : NULL;
@@ -163,6 +167,7 @@ static struct bench_job *add_job(const struct bench *bench, struct bench_group *
         job->kind = kind;
         job->cat = UINT32_MAX;
         job->raw = UINT32_MAX;
+        job->with_base = true;
         job->passes = 1;
         job->runs = calloc(bench->wish.run_count, sizeof(*job->runs));
         if (job->runs != NULL) {
@@ -184,8 +189,8 @@ static onefold_status find_raw(const struct bench *bench, struct bench_group *gr
 
     for (uint32_t i = 0; i < group->job_count; i++) {
         job = &group->jobs[i];
-        if (job->kind == BENCH_RAW && job->passes == like->passes &&
-            job->written_bytes == like->written_bytes) {
+        if (job->kind == BENCH_RAW && job->with_base == like->with_base &&
+            job->passes == like->passes && job->written_bytes == like->written_bytes) {
             *ret_index = i;
             return ONEFOLD_OK;
         }
@@ -195,20 +200,21 @@ static onefold_status find_raw(const struct bench *bench, struct bench_group *gr
     if (job == NULL) {
         return err->status;
     }
+    job->with_base = like->with_base;
     job->passes = like->passes;
     job->written_bytes = like->written_bytes;
     return ONEFOLD_OK;
 }
 
-/* The same for cat, with the page cache in the same state. */
-static onefold_status find_cat(const struct bench *bench, struct bench_group *group,
+/* The same for cat, of the same files and with the page cache in the same state. */
+static onefold_status find_cat(const struct bench *bench, struct bench_group *group, bool with_base,
                                enum bench_cache cache, uint32_t *ret_index, onefold_error *err)
 {
     struct bench_job *job;
 
     for (uint32_t i = 0; i < group->job_count; i++) {
         job = &group->jobs[i];
-        if (job->kind == BENCH_CAT && job->cache == cache) {
+        if (job->kind == BENCH_CAT && job->with_base == with_base && job->cache == cache) {
             *ret_index = i;
             return ONEFOLD_OK;
         }
@@ -218,6 +224,7 @@ static onefold_status find_cat(const struct bench *bench, struct bench_group *gr
     if (job == NULL) {
         return err->status;
     }
+    job->with_base = with_base;
     job->cache = cache;
     return ONEFOLD_OK;
 }
@@ -227,7 +234,8 @@ static onefold_status plan_job(struct bench *bench, const struct bench_group *gr
                                onefold_error *err)
 {
     const struct asked asked = {.bench = bench, .group = group, .rule = rule};
-    const uint64_t once = group->model_bytes * (group->model_count + UINT64_C(1));
+    const uint64_t files = group->model_count + (bench_reads_base(rule) ? 1U : 0U);
+    const uint64_t once = group->model_bytes * files;
     struct planned planned = {.status = ONEFOLD_OK};
     struct bench_child child;
 
@@ -236,6 +244,7 @@ static onefold_status plan_job(struct bench *bench, const struct bench_group *gr
         ONEFOLD_OK) {
         return err->status;
     }
+    ret_like->with_base = bench_reads_base(rule);
     if (child.code != 0 || planned.status != ONEFOLD_OK) {
         (void)snprintf(ret_like->skipped, sizeof(ret_like->skipped), "%s",
                        planned.message[0] != '\0' ? planned.message : "the plan failed");
@@ -268,7 +277,8 @@ static onefold_status add_rule(struct bench *bench, struct bench_group *group,
                 continue;
             }
             if ((bench->wish.against & BENCH_AGAINST_CAT) && like.skipped[0] == '\0' &&
-                find_cat(bench, group, (enum bench_cache)cache, &cat, err) != ONEFOLD_OK) {
+                find_cat(bench, group, like.with_base, (enum bench_cache)cache, &cat, err) !=
+                    ONEFOLD_OK) {
                 return err->status;
             }
             job = add_job(bench, group, BENCH_MERGE, err);
@@ -281,6 +291,7 @@ static onefold_status add_rule(struct bench *bench, struct bench_group *group,
             job->cache = (enum bench_cache)cache;
             job->raw = raw;
             job->cat = cat;
+            job->with_base = like.with_base;
             job->passes = like.passes;
             job->written_bytes = like.written_bytes;
             memcpy(job->skipped, like.skipped, sizeof(job->skipped));
@@ -322,14 +333,14 @@ static onefold_status check_numpy(struct bench *bench, char *ret_reason, onefold
 /* cat, cat and cp, and numpy; the last two write the output that a merge of all files writes. */
 static onefold_status add_others(struct bench *bench, struct bench_group *group, onefold_error *err)
 {
-    struct bench_job like = {.passes = 1, .written_bytes = group->model_bytes};
+    struct bench_job like = {.with_base = true, .passes = 1, .written_bytes = group->model_bytes};
     char reason[BENCH_NOTE_MAX] = "";
     uint32_t raw = UINT32_MAX;
 
     for (uint32_t i = 0; i < group->job_count && raw == UINT32_MAX; i++) {
         const struct bench_job *job = &group->jobs[i];
 
-        raw = job->kind == BENCH_RAW && job->passes == 1 ? i : raw;
+        raw = job->kind == BENCH_RAW && job->with_base && job->passes == 1 ? i : raw;
     }
     if ((raw == UINT32_MAX && find_raw(bench, group, &like, &raw, err) != ONEFOLD_OK) ||
         ((bench->wish.against & BENCH_AGAINST_NUMPY) &&
@@ -348,7 +359,8 @@ static onefold_status add_others(struct bench *bench, struct bench_group *group,
                 continue;
             }
             if (kinds[i] == BENCH_CAT) {
-                if (find_cat(bench, group, (enum bench_cache)cache, &index, err) != ONEFOLD_OK) {
+                if (find_cat(bench, group, true, (enum bench_cache)cache, &index, err) !=
+                    ONEFOLD_OK) {
                     return err->status;
                 }
                 group->jobs[index].raw = raw;

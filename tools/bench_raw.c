@@ -231,6 +231,7 @@ static void work(const void *context, void *result)
 {
     struct raw raw = *(const struct raw *)context;
     struct raw_found *found = result;
+    const uint32_t first = raw.job->with_base ? 0 : 1;
 
     found->error = ENOMEM;
     raw.buffers = make_buffers();
@@ -242,7 +243,7 @@ static void work(const void *context, void *result)
     for (uint32_t i = 0; i < raw.file_count; i++) {
         char name[BENCH_NAME_MAX];
 
-        bench_model_name(i, name, sizeof(name));
+        bench_model_name(first + i, name, sizeof(name));
         raw.files[i] = open_input(&raw, name);
         if (raw.files[i] < 0) {
             found->error = errno;
@@ -261,7 +262,7 @@ onefold_status bench_raw(const struct bench *bench, const struct bench_group *gr
 {
     struct raw raw = {.bench = bench,
                       .job = job,
-                      .file_count = group->model_count + 1,
+                      .file_count = group->model_count + (job->with_base ? 1 : 0),
                       .file_bytes = group->model_bytes,
                       .written_bytes =
                           (job->written_bytes + BENCH_ALIGN - 1) / BENCH_ALIGN * BENCH_ALIGN,

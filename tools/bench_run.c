@@ -154,12 +154,13 @@ static onefold_status run_cat(const struct bench *bench, const struct bench_grou
                               onefold_error *err)
 {
     static struct arguments arguments;
+    const uint32_t first = job->with_base ? 0 : 1;
     struct bench_child child;
 
     arguments.count = 0;
     arguments.text_count = 0;
     add(&arguments, "cat");
-    add_models(&arguments, 0, group->model_count);
+    add_models(&arguments, first, group->model_count);
     if (bench_spawn(bench, arguments.list, true, &child, err) != ONEFOLD_OK) {
         return err->status;
     }
@@ -167,7 +168,7 @@ static onefold_status run_cat(const struct bench *bench, const struct bench_grou
         return failed_child(job, &child, err);
     }
     add_child(&child, run);
-    run->read_bytes = group->model_bytes * (group->model_count + 1);
+    run->read_bytes = group->model_bytes * (group->model_count + 1 - first);
     return ONEFOLD_OK;
 }
 
@@ -236,11 +237,12 @@ static onefold_status run_numpy(const struct bench *bench, const struct bench_gr
     return ONEFOLD_OK;
 }
 
-static uint64_t cached_now(const struct bench *bench, const struct bench_group *group)
+static uint64_t cached_now(const struct bench *bench, const struct bench_group *group,
+                           const struct bench_job *job)
 {
     uint64_t sum = 0;
 
-    for (uint32_t i = 0; i <= group->model_count; i++) {
+    for (uint32_t i = job->with_base ? 0 : 1; i <= group->model_count; i++) {
         char name[BENCH_NAME_MAX];
 
         bench_model_name(i, name, sizeof(name));
@@ -253,9 +255,10 @@ static uint64_t cached_now(const struct bench *bench, const struct bench_group *
 static onefold_status run_job(const struct bench *bench, const struct bench_group *group,
                               struct bench_job *job, struct bench_run *run, onefold_error *err)
 {
+    const uint32_t first = job->with_base ? 0 : 1;
     uint64_t before = 0;
     uint64_t after;
-    onefold_status status = bench_prepare(bench, 0, group->model_count + 1, job->cache,
+    onefold_status status = bench_prepare(bench, first, group->model_count + 1 - first, job->cache,
                                           &run->wrong_bytes, &before, err);
 
     if (status != ONEFOLD_OK) {
@@ -278,7 +281,7 @@ static onefold_status run_job(const struct bench *bench, const struct bench_grou
         status = run_merge(bench, group, job, run, err);
         break;
     }
-    after = cached_now(bench, group);
+    after = cached_now(bench, group, job);
     run->cache_bytes = after > before ? after - before : 0;
     bench_remove(bench, copy_name);
     bench_remove(bench, merged_name);

@@ -53,10 +53,11 @@ static void put_name(const struct bench_job *job)
     char name[BENCH_NAME_MAX];
 
     if (job->kind == BENCH_RAW) {
-        (void)snprintf(name, sizeof(name), "raw limit, %u read%s", job->passes,
-                       job->passes > 1 ? "s" : "");
+        (void)snprintf(name, sizeof(name), "raw limit, %u read%s%s", job->passes,
+                       job->passes > 1 ? "s" : "", job->with_base ? "" : ", no base");
     } else {
-        (void)snprintf(name, sizeof(name), "%s", bench_job_name(job));
+        (void)snprintf(name, sizeof(name), "%s%s", bench_job_name(job),
+                       job->kind == BENCH_CAT && !job->with_base ? ", no base" : "");
     }
     printf("%-26s %-8s %-5s", name, job->io != NULL ? job->io : "-",
            job->kind == BENCH_RAW ? "-" : bench_cache_words[job->cache]);

@@ -32,6 +32,7 @@ static void add_job(struct bench_group *group, int g, enum bench_kind kind, enum
 
     *job = (struct bench_job){.kind = kind,
                               .cache = cache,
+                              .with_base = true,
                               .passes = 1,
                               .raw = kind == BENCH_RAW ? UINT32_MAX : 0,
                               .cat = UINT32_MAX,

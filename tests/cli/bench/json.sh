@@ -34,8 +34,8 @@ for group in data["groups"]:
             continue
         assert job["skipped"] is None and len(job["runs"]) == 2, job
         assert 0 < job["seconds"]["min"] <= job["seconds"]["median"] <= job["seconds"]["max"]
-        files = group["models"] + 1
-        assert job["models"] == {"krum": group["models"], "linear": files}.get(job["rule"], 0), job
+        files = group["models"] + (1 if job["with_base"] else 0)
+        assert job["with_base"] and job["models"] == {"krum": files - 1, "linear": files}.get(job["rule"], 0), job
         for run in job["runs"]:
             assert run["seconds"] > 0 and run["cpu_seconds"] >= 0 and run["peak_memory"] > 0
             if job["kind"] in ("raw", "merge"):
@@ -45,6 +45,7 @@ for group in data["groups"]:
         if job["kind"] == "merge":
             raw = jobs[job["raw"]]
             assert raw["kind"] == "raw" and raw["passes"] == job["passes"] == (2 if job["rule"] == "krum" else 1)
+            assert raw["with_base"] == job["with_base"]
             assert job["ratio"]["min"] > 0 and job["ratio_to_cat"]["min"] > 0
             ratios = sorted(a["seconds"] / b["seconds"] for a, b in zip(job["runs"], raw["runs"]))
             assert abs(ratios[0] / job["ratio"]["min"] - 1) < 0.01 and abs(ratios[1] / job["ratio"]["max"] - 1) < 0.01
