@@ -200,14 +200,20 @@ static bool take_back(struct of_run *run)
 
 static bool move_free(struct of_run *run, struct of_slot *slot)
 {
+    onefold_error error;
     uint64_t visit_number;
 
-    if (!of_lanes_feed(&run->lanes, feed_limit(run), &visit_number, &slot->turn)) {
+    if (!of_slot_may_load_out(slot, &run->area_sets) ||
+        !of_lanes_feed(&run->lanes, feed_limit(run), &visit_number, &slot->turn)) {
         return false;
     }
     of_feed_begin(slot, run->plan, visit_number, run->job.survey);
     slot->feed_number = run->feed_count++;
     run->busy_count++;
+    of_err_clear(&error);
+    if (of_slot_load_out(slot, &run->area_sets, &error) != ONEFOLD_OK) {
+        fail(run, visit_number, &error);
+    }
     return true;
 }
 
@@ -508,6 +514,7 @@ onefold_status of_loop(struct of_run *run, onefold_error *err)
 
         look_around(run);
         moved = take_back(run);
+        of_area_sets_go_on(&run->area_sets);
         moved = move_slots(run) || moved;
         moved = issue_reads(run) || moved;
         issue_writes(run);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Chunk i of a file lies in buffer i mod OF_READER_CHUNKS. */
+/* Read i of a file goes into buffer i mod OF_READER_READS. */
 #include "run/reader.h"
 
 #include "base/check.h"
@@ -16,12 +16,13 @@
 onefold_status of_reader_init(struct of_reader *reader, const char *io_name, enum of_direct direct,
                               onefold_error *err)
 {
-    struct of_io_options options = {.depth = OF_READER_CHUNKS, .thread_count = 2};
+    struct of_io_options options = {.depth = OF_READER_READS, .thread_count = 2};
 
     *reader = (struct of_reader){.direct = direct, .fd = -1, .direct_fd = -1};
-    OF_TRY(of_pool_init(&reader->pool, OF_READER_CHUNKS * OF_READER_CHUNK_BYTES, err));
+    OF_TRY(of_pool_init_parts(&reader->pool, OF_READER_READS * OF_READER_READ_BYTES, 1, NULL, err));
     options.pool = reader->pool.data;
     options.pool_bytes = reader->pool.size_bytes;
+    options.pool_loaded = &reader->pool.loaded;
     OF_TRY(of_io_init(&reader->io, io_name, &options, NULL, err));
     reader->has_io = true;
     if (strcmp(reader->io.backend->name, "mmap") == 0) {
@@ -61,22 +62,40 @@ static onefold_status open_direct(struct of_reader *reader, onefold_error *err)
     return ONEFOLD_OK;
 }
 
-static void submit(struct of_reader *reader)
+/* A small file needs little of the pool. */
+static onefold_status load(struct of_reader *reader, uint32_t at, uint64_t length,
+                           onefold_error *err)
+{
+    if (length <= reader->loaded_bytes[at]) {
+        return ONEFOLD_OK;
+    }
+    OF_TRY(of_pool_load(&reader->pool, 0, at * OF_READER_READ_BYTES, length, err));
+    reader->loaded_bytes[at] = length;
+    if (at + 1 == OF_READER_READS && length == OF_READER_READ_BYTES) {
+        reader->pool.loaded = true;
+    }
+    return ONEFOLD_OK;
+}
+
+static onefold_status submit(struct of_reader *reader, onefold_error *err)
 {
     const uint64_t left = reader->size_bytes - reader->submit_at;
-    const uint64_t number = reader->submit_at / OF_READER_CHUNK_BYTES;
-    const uint32_t at = (uint32_t)(number % OF_READER_CHUNKS);
+    const uint64_t number = reader->submit_at / OF_READER_READ_BYTES;
+    const uint32_t at = (uint32_t)(number % OF_READER_READS);
     struct of_io_req *req = &reader->reqs[at];
 
     *req = (struct of_io_req){.kind = OF_IO_READ, .owner = reader};
     req->fd = reader->direct_fd >= 0 ? reader->direct_fd : reader->fd;
     req->offset = reader->submit_at;
-    req->length_must = of_num_min(left, OF_READER_CHUNK_BYTES);
+    req->length_must = of_num_min(left, OF_READER_READ_BYTES);
     req->length = of_num_align_up(req->length_must, reader->align);
-    req->buffer = reader->pool.data + at * OF_READER_CHUNK_BYTES;
+    req->buffer = reader->pool.data + at * OF_READER_READ_BYTES;
+    OF_TRY(load(reader, at, req->length, err));
     reader->is_done[at] = false;
     reader->submit_at += req->length_must;
     of_io_submit(&reader->io, req);
+    of_io_flush(&reader->io);
+    return ONEFOLD_OK;
 }
 
 onefold_status of_reader_open(struct of_reader *reader, int fd, uint64_t size_bytes,
@@ -87,7 +106,7 @@ onefold_status of_reader_open(struct of_reader *reader, int fd, uint64_t size_by
     reader->size_bytes = size_bytes;
     reader->submit_at = 0;
     reader->deliver_at = 0;
-    reader->chunk_count = 0;
+    reader->release_at = 0;
     reader->held_count = 0;
     OF_TRY(open_direct(reader, err));
     if (reader->direct_fd < 0) {
@@ -97,8 +116,8 @@ onefold_status of_reader_open(struct of_reader *reader, int fd, uint64_t size_by
     reader->leaves_cache = reader->direct_fd < 0 && reader->direct == OF_DIRECT_AUTO &&
                            size_bytes <= OF_READER_CHUNK_BYTES &&
                            !of_pagecache_is_warm(fd, 0, size_bytes);
-    for (uint32_t i = 0; i < OF_READER_CHUNKS && reader->submit_at < size_bytes; i++) {
-        submit(reader);
+    for (uint32_t i = 0; i < OF_READER_READS && reader->submit_at < size_bytes; i++) {
+        OF_TRY(submit(reader, err));
     }
     return ONEFOLD_OK;
 }
@@ -115,24 +134,30 @@ static void reap(struct of_reader *reader)
     }
 }
 
+/* The read that byte `offset` of the file comes with. */
+static uint32_t read_at(uint64_t offset)
+{
+    return (uint32_t)(offset / OF_READER_READ_BYTES % OF_READER_READS);
+}
+
 onefold_status of_reader_next(struct of_reader *reader, const uint8_t **ret_data,
                               uint64_t *ret_length, onefold_error *err)
 {
-    const uint32_t at = (uint32_t)(reader->chunk_count % OF_READER_CHUNKS);
-    struct of_io_req *req = &reader->reqs[at];
+    const uint64_t in_read = reader->deliver_at % OF_READER_READ_BYTES;
+    const uint32_t at = read_at(reader->deliver_at);
+    const struct of_io_req *req = &reader->reqs[at];
     unsigned long long end;
 
-    of_assert(reader->held_count < OF_READER_CHUNKS);
     if (reader->deliver_at == reader->size_bytes) {
         *ret_data = NULL;
         *ret_length = 0;
         return ONEFOLD_OK;
     }
+    /* Or all reads would be held, and none underway. */
+    of_assert(reader->deliver_at < reader->submit_at);
     while (!reader->is_done[at]) {
         reap(reader);
     }
-    reader->chunk_count++;
-    reader->held_count++;
     if (req->result_errno == ENODATA) {
         return of_err_set(err, "input-changed", "the file shrank while it was read");
     }
@@ -141,38 +166,40 @@ onefold_status of_reader_next(struct of_reader *reader, const uint8_t **ret_data
         return of_err_set_sys(err, "input-io", req->result_errno, "cannot read bytes %llu to %llu",
                               (unsigned long long)req->offset, end);
     }
-    *ret_data = req->data;
-    *ret_length = req->length_must;
-    reader->deliver_at += req->length_must;
+    *ret_data = req->data + in_read;
+    *ret_length = of_num_min(req->length_must - in_read, OF_READER_CHUNK_BYTES);
+    reader->deliver_at += *ret_length;
+    reader->held_count++;
     return ONEFOLD_OK;
 }
 
 onefold_status of_reader_release(struct of_reader *reader, onefold_error *err)
 {
-    const uint64_t number = reader->chunk_count - reader->held_count;
+    const uint32_t at = read_at(reader->release_at);
+    const uint64_t left = reader->deliver_at - reader->release_at;
 
     of_assert(reader->held_count > 0);
     reader->held_count--;
-    if (!of_io_release(&reader->io, &reader->reqs[number % OF_READER_CHUNKS])) {
+    reader->release_at += of_num_min(left, OF_READER_CHUNK_BYTES);
+    if (reader->release_at % OF_READER_READ_BYTES != 0 &&
+        reader->release_at != reader->size_bytes) {
+        return ONEFOLD_OK;
+    }
+    if (!of_io_release(&reader->io, &reader->reqs[at])) {
         return of_err_set(err, "input-io", "a page of the file could not be loaded");
     }
-    if (reader->submit_at < reader->size_bytes) {
-        submit(reader);
-    }
-    return ONEFOLD_OK;
+    return reader->submit_at < reader->size_bytes ? submit(reader, err) : ONEFOLD_OK;
 }
 
 void of_reader_close(struct of_reader *reader)
 {
-    const uint64_t submitted = of_num_div_ceil(reader->submit_at, OF_READER_CHUNK_BYTES);
-    /* What came back and was never handed out, and the chunks that are held. */
-    const uint64_t first = reader->chunk_count - reader->held_count;
-
     while (reader->has_io && reader->io.in_flight > 0) {
         reap(reader);
     }
-    for (uint64_t i = first; i < submitted; i++) {
-        if (!of_io_release(&reader->io, &reader->reqs[i % OF_READER_CHUNKS])) {
+    /* What came back and was never handed out, or is held. */
+    for (uint64_t at = of_num_align_down(reader->release_at, OF_READER_READ_BYTES);
+         at < reader->submit_at; at += OF_READER_READ_BYTES) {
+        if (!of_io_release(&reader->io, &reader->reqs[read_at(at)])) {
             continue; /* nobody looked at it */
         }
     }
@@ -183,7 +210,8 @@ void of_reader_close(struct of_reader *reader)
     }
     reader->fd = -1;
     reader->submit_at = 0;
-    reader->chunk_count = 0;
+    reader->deliver_at = 0;
+    reader->release_at = 0;
     reader->held_count = 0;
 }
 

@@ -138,6 +138,7 @@ static onefold_status start_io(struct of_run *run, onefold_error *err)
     const struct of_how *how = &run->plan->how;
     struct of_io_options io_options = {.pool = run->pool.data,
                                        .pool_bytes = run->pool.size_bytes,
+                                       .pool_loaded = &run->pool.loaded,
                                        .ring_count = how->ring_count,
                                        .part_count = how->pool_count,
                                        .nodes = &run->nodes};
@@ -219,9 +220,9 @@ static onefold_status start(struct of_run *run, onefold_error *err)
     of_nodes_find(&run->nodes, NULL);
     OF_TRY(of_pool_init_parts(&run->pool, slots_bytes + scratches_bytes, how->pool_count,
                               &run->nodes, err));
-    /* The areas of the inputs are loaded when the first byte comes from the disk. */
-    OF_TRY(of_pool_load(&run->pool, 0, of_slots_out_bytes(how), err));
-    OF_TRY(of_pool_load(&run->pool, slots_bytes, scratches_bytes, err));
+    for (uint32_t i = 0; i < how->pool_count; i++) {
+        OF_TRY(of_pool_load(&run->pool, i, slots_bytes, scratches_bytes, err));
+    }
     of_area_sets_init(&run->area_sets, how, &run->pool);
     OF_TRY(make_slots(run, err));
     OF_TRY(start_io(run, err));

@@ -25,7 +25,7 @@ enum { LEAVES_AHEAD = 256 };
 enum { ELEM_BYTES_MAX = 8 };
 /* Starting a thread takes as long as SHA-256 of some 64 KiB: for less than this it does not pay. */
 #define PARTNER_BYTES_MIN OF_READER_CHUNK_BYTES
-_Static_assert((int)OF_PARTNER_PIECES < (int)OF_READER_CHUNKS,
+_Static_assert((int)OF_PARTNER_PIECES < (int)OF_READER_HELD_MAX,
                "others are read while the partner has its");
 
 /* What a worker keeps from file to file. */
@@ -66,7 +66,7 @@ uint64_t of_scan_thread_bytes(void)
     /* Workers that found no more files still have their stacks when partners take their place. */
     const uint64_t stack_bytes = 2 * OF_STACK_BYTES;
 
-    return OF_READER_CHUNKS * OF_READER_CHUNK_BYTES + stack_bytes + OF_BLOCK_ELEMS * sizeof(float) +
+    return OF_READER_READS * OF_READER_READ_BYTES + stack_bytes + OF_BLOCK_ELEMS * sizeof(float) +
            LEAVES_AHEAD * sizeof(struct of_digest) + 64 * OF_KIB;
 }
 

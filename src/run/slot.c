@@ -38,13 +38,56 @@ void of_area_sets_init(struct of_area_sets *sets, const struct of_how *how, stru
     for (uint32_t i = 0; i < how->set_count; i++) {
         sets->free |= UINT64_C(1) << i;
     }
+    of_area_sets_go_on(sets);
+}
+
+void of_area_sets_go_on(struct of_area_sets *sets)
+{
+    sets->may_load = true;
+    sets->may_load_out = true;
+}
+
+static void note_loaded(struct of_area_sets *sets)
+{
+    const uint64_t all = UINT64_MAX >> (64 - sets->how->set_count);
+
+    if (sets->loaded == all && sets->loaded_out_count == sets->how->slot_count) {
+        sets->pool->loaded = true;
+    }
+}
+
+bool of_slot_may_load_out(const struct of_slot *slot, const struct of_area_sets *sets)
+{
+    return slot->out_loaded || sets->may_load_out;
+}
+
+onefold_status of_slot_load_out(struct of_slot *slot, struct of_area_sets *sets, onefold_error *err)
+{
+    const uint8_t *part = sets->pool->data + slot->pool * sets->pool->part_bytes;
+
+    if (slot->out_loaded) {
+        return ONEFOLD_OK;
+    }
+    OF_TRY(of_pool_load(sets->pool, slot->pool, (uint64_t)(slot->out_area - part),
+                        slot->out_area_bytes, err));
+    slot->out_loaded = true;
+    sets->may_load_out = false;
+    sets->loaded_out_count++;
+    note_loaded(sets);
+    return ONEFOLD_OK;
+}
+
+/* Where set `index` begins in its part of the pool. */
+static uint64_t set_offset(const struct of_how *how, uint32_t index)
+{
+    return of_slots_out_bytes(how) + index / how->pool_count * set_bytes(how);
 }
 
 static void place_areas(struct of_slot *slot, const struct of_area_sets *sets)
 {
     const struct of_how *how = sets->how;
-    uint8_t *at = sets->pool->data + slot->pool * sets->pool->part_bytes + of_slots_out_bytes(how) +
-                  (uint32_t)slot->area_set / how->pool_count * set_bytes(how);
+    uint8_t *at = sets->pool->data + slot->pool * sets->pool->part_bytes +
+                  set_offset(how, (uint32_t)slot->area_set);
 
     for (uint32_t i = 0; i <= how->area_count; i++) {
         slot->areas[i].buffer = at;
@@ -52,17 +95,38 @@ static void place_areas(struct of_slot *slot, const struct of_area_sets *sets)
     }
 }
 
+static onefold_status load_set(struct of_area_sets *sets, uint32_t part, uint32_t index,
+                               onefold_error *err)
+{
+    const struct of_how *how = sets->how;
+
+    OF_TRY(of_pool_load(sets->pool, part, set_offset(how, index), set_bytes(how), err));
+    sets->loaded |= UINT64_C(1) << index;
+    sets->may_load = false;
+    note_loaded(sets);
+    return ONEFOLD_OK;
+}
+
 onefold_status of_slot_borrow(struct of_slot *slot, struct of_area_sets *sets, onefold_error *err)
 {
-    OF_TRY(of_pool_load_all(sets->pool, err));
-    for (uint32_t i = slot->pool; slot->area_set < 0 && i < sets->how->set_count;
-         i += sets->how->pool_count) {
-        if ((sets->free >> i & 1) != 0) {
-            sets->free &= ~(UINT64_C(1) << i);
-            slot->area_set = (int32_t)i;
-            place_areas(slot, sets);
-        }
+    const struct of_how *how = sets->how;
+    uint32_t i = slot->pool;
+
+    while (i < how->set_count && (sets->free >> i & 1) == 0) {
+        i += how->pool_count;
     }
+    if (slot->area_set >= 0 || i >= how->set_count) {
+        return ONEFOLD_OK;
+    }
+    if ((sets->loaded >> i & 1) == 0) {
+        if (!sets->may_load) {
+            return ONEFOLD_OK;
+        }
+        OF_TRY(load_set(sets, slot->pool, i, err));
+    }
+    sets->free &= ~(UINT64_C(1) << i);
+    slot->area_set = (int32_t)i;
+    place_areas(slot, sets);
     return ONEFOLD_OK;
 }
 

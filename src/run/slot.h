@@ -68,6 +68,7 @@ struct of_slot {
     struct of_area *areas; /* area_count, then one for the base */
     uint8_t *out_area;
     uint64_t out_area_bytes;
+    bool out_loaded;
     struct of_digest *leaves;     /* of the visit's grains */
     struct of_step_count *counts; /* of the visit's steps */
     double *sums;                 /* of a survey: of each grain; NULL without one */
@@ -115,15 +116,30 @@ OF_NODISCARD onefold_status of_slot_init(struct of_slot *slot, uint32_t index,
                                          onefold_error *err);
 
 /* Sets of read areas. A slot needs one for bytes from the disk, and keeps it until it is free; what
- * the page cache holds needs none. */
+ * the page cache holds needs none.
+ *
+ * Memory of sets and outputs is loaded when it is used first, one of each at a time: the first
+ * tiles are read and worked on while the next ones' memory comes. The pool counts as loaded when
+ * the last of all was. */
 struct of_area_sets {
     const struct of_how *how;
     struct of_pool *pool;
-    uint64_t free; /* a bit each */
+    uint64_t free;   /* a bit each */
+    uint64_t loaded; /* a bit each */
+    uint32_t loaded_out_count;
+    bool may_load; /* another set, now */
+    bool may_load_out;
 };
 void of_area_sets_init(struct of_area_sets *sets, const struct of_how *how, struct of_pool *pool);
-/* Takes a set of the slot's part of the pool, where it has none and one is free: then its area_set
- * is not negative. The first call loads the pool. Ids: memory. */
+/* From now on one more set and one more output may be loaded. */
+void of_area_sets_go_on(struct of_area_sets *sets);
+/* Is the memory of the slot's output there, or may it be loaded now? */
+bool of_slot_may_load_out(const struct of_slot *slot, const struct of_area_sets *sets);
+/* Then: makes it be there. Ids: memory. */
+OF_NODISCARD onefold_status of_slot_load_out(struct of_slot *slot, struct of_area_sets *sets,
+                                             onefold_error *err);
+/* Takes a set of the slot's part of the pool, where it has none, one is free, and loaded or may be:
+ * then its area_set is not negative. Ids: memory. */
 OF_NODISCARD onefold_status of_slot_borrow(struct of_slot *slot, struct of_area_sets *sets,
                                            onefold_error *err);
 void of_slot_give_back(struct of_slot *slot, struct of_area_sets *sets);

@@ -109,6 +109,13 @@ void of_io_submit(struct of_io *io, struct of_io_req *req)
     io->backend->submit(io, req);
 }
 
+void of_io_flush(struct of_io *io)
+{
+    if (io->backend->flush != NULL) {
+        io->backend->flush(io);
+    }
+}
+
 enum verdict { VERDICT_DONE, VERDICT_AGAIN };
 
 /* An attempt that ended with an errno. */

@@ -18,6 +18,7 @@
 #include "sys/node.h"
 #include "sys/window.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -60,6 +61,7 @@ struct of_io_options {
         thread_count; /* I/O threads of the backends that have them; 0 = by depth, at most 16 */
     void *pool;       /* memory that requests point into, for registration; may be NULL */
     uint64_t pool_bytes;
+    const atomic_bool *pool_loaded; /* not registered before; NULL = it is there already */
     /* Backends that can have several rings; 0 = 1. Ring i serves part i modulo part_count of the
      * pool, all of one size, and lies on node i modulo part_count of `nodes` (may be NULL). */
     uint32_t ring_count; /* a multiple of part_count; where some are refused, fewer serve */
@@ -75,6 +77,8 @@ struct of_io_backend {
     onefold_status (*init)(struct of_io *io, const struct of_io_options *options,
                            onefold_error *err);
     void (*submit)(struct of_io *io, struct of_io_req *req);
+    /* See of_io_flush; NULL where submit hands over itself. */
+    void (*flush)(struct of_io *io);
     /* Completed requests as a list through `next`, NULL when none. With `wait`, blocks until at
      * least one is there, wake was called, a signal came, or about OF_IO_TICK_NS passed: NULL then.
      */
@@ -108,7 +112,12 @@ OF_NODISCARD onefold_status of_io_init(struct of_io *io, const char *name,
 OF_NODISCARD onefold_status of_io_init_with(struct of_io *io, const struct of_io_backend *backend,
                                             const struct of_io_options *options,
                                             onefold_error *err);
+/* The request may wait until the next flush or reap: the system can join those that follow each
+ * other in a file when it gets them together, and a long request costs a disk hardly more than a
+ * short one. */
 void of_io_submit(struct of_io *io, struct of_io_req *req);
+/* Hands over what was submitted. */
+void of_io_flush(struct of_io *io);
 /* As of_io_backend.reap. result_errno ETIMEDOUT: given up after OF_IO_RETRY_MAX repetitions. */
 struct of_io_req *of_io_reap(struct of_io *io, bool wait);
 /* Ends the use of req->data. Needed for every completed read, also a failed one; any state is fine.

@@ -49,6 +49,7 @@ struct state {
     uint32_t flying_count;  /* requests the ring has */
     uint8_t *pool;          /* NULL: it is not to be registered, or has been */
     uint64_t pool_bytes;
+    const atomic_bool *pool_loaded;
     const uint8_t *registered; /* first bytes of the pool, as far as registered */
     uint64_t registered_bytes;
     /* A ring that lost a completion is left; the rest is done by plain calls, in the end. */
@@ -193,14 +194,15 @@ static onefold_status check_opcodes(struct state *state, onefold_error *err)
 }
 
 /* As much of the front of the pool as the limit on locked memory allows: all, half, a quarter ...
- * With the first read: registering loads the memory, and who only writes needs little of it. */
+ * With the first read after it was loaded: registering loads the rest, and who reads little from
+ * the disk needs little of it. */
 static void register_buffers(struct state *state)
 {
     uint8_t *const pool = state->pool;
     struct iovec parts[REGISTERED_COUNT_MAX];
     uint64_t bytes = of_num_min(state->pool_bytes, REGISTERED_BYTES_MAX * REGISTERED_COUNT_MAX);
 
-    if (pool == NULL) {
+    if (pool == NULL || (state->pool_loaded != NULL && !*state->pool_loaded)) {
         return;
     }
     state->pool = NULL;
@@ -288,6 +290,7 @@ static onefold_status init(struct of_io *io, const struct of_io_options *options
     state->ring.ring_fd = -1;
     state->pool = options->pool;
     state->pool_bytes = options->pool_bytes;
+    state->pool_loaded = options->pool_loaded;
     io->state = state;
     state->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     state->flying = of_mem_get(of_mem_array_bytes(options->depth, sizeof(struct of_io_req *)));
@@ -372,7 +375,15 @@ static void submit(struct of_io *io, struct of_io_req *req)
     }
     prepare(state, sqe, req);
     state->flying[state->flying_count++] = req;
-    flush(state);
+}
+
+static void flush_ring(struct of_io *io)
+{
+    struct state *state = io->state;
+
+    if (!state->broken && io_uring_sq_ready(&state->ring) > 0) {
+        flush(state);
+    }
 }
 
 static void forget_flying(struct state *state, const struct of_io_req *req)
@@ -492,9 +503,7 @@ static struct of_io_req *reap(struct of_io *io, bool wait)
     if (!state->broken) {
         done = collect(state, &woken);
         arm_poll(state);
-        if (io_uring_sq_ready(&state->ring) > 0) {
-            flush(state);
-        }
+        flush_ring(io);
     }
     if (!state->broken && wait && done == NULL && !woken) {
         wait_one(state);
@@ -528,6 +537,7 @@ const struct of_io_backend of_io_backend_uring = {
     .summary = "io_uring: requests in a ring shared with the kernel, few system calls",
     .init = init,
     .submit = submit,
+    .flush = flush_ring,
     .reap = reap,
     .wake = wake,
     .finish = finish,

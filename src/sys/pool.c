@@ -93,9 +93,9 @@ static void load(void *context)
 static int touch(struct stretch whole)
 {
     const uint64_t size_bytes = whole.size_bytes;
-    const uint64_t count = of_num_min(of_host_cpu_count(), LOADERS_MAX);
-    const uint64_t each_bytes =
-        of_num_max(of_num_align_up(size_bytes / count, HUGE_BYTES), LOADER_BYTES_MIN);
+    const uint64_t most = of_num_min(of_host_cpu_count(), LOADERS_MAX);
+    const uint64_t count = of_num_max(of_num_min(most, size_bytes / LOADER_BYTES_MIN), 1);
+    const uint64_t each_bytes = of_num_align_up(of_num_div_ceil(size_bytes, count), HUGE_BYTES);
     struct stretch stretches[LOADERS_MAX] = {{0}};
     struct of_thread threads[LOADERS_MAX] = {{0}};
     onefold_error ignored;
@@ -149,27 +149,18 @@ onefold_status of_pool_init_parts(struct of_pool *pool, uint64_t size_bytes, uin
     return ONEFOLD_OK;
 }
 
-onefold_status of_pool_load(struct of_pool *pool, uint64_t offset, uint64_t size_bytes,
-                            onefold_error *err)
+onefold_status of_pool_load(const struct of_pool *pool, uint32_t part, uint64_t offset,
+                            uint64_t size_bytes, onefold_error *err)
 {
+    int failure;
+
+    of_assert(part < pool->part_count);
     of_assert(offset <= pool->part_bytes && size_bytes <= pool->part_bytes - offset);
-    for (uint32_t i = 0; i < pool->part_count; i++) {
-        const int failure = touch((struct stretch){
-            .data = pool->data + i * pool->part_bytes + offset, .size_bytes = size_bytes});
-
-        if (failure != 0) {
-            return of_err_set_sys(err, "memory", failure, "cannot load %llu bytes of buffers",
-                                  (unsigned long long)size_bytes);
-        }
-    }
-    return ONEFOLD_OK;
-}
-
-onefold_status of_pool_load_all(struct of_pool *pool, onefold_error *err)
-{
-    if (!pool->loaded) {
-        OF_TRY(of_pool_load(pool, 0, pool->part_bytes, err));
-        pool->loaded = true;
+    failure = touch((struct stretch){.data = pool->data + part * pool->part_bytes + offset,
+                                     .size_bytes = size_bytes});
+    if (failure != 0) {
+        return of_err_set_sys(err, "memory", failure, "cannot load %llu bytes of buffers",
+                              (unsigned long long)size_bytes);
     }
     return ONEFOLD_OK;
 }
@@ -179,10 +170,12 @@ onefold_status of_pool_init(struct of_pool *pool, uint64_t size_bytes, onefold_e
     onefold_status status;
 
     OF_TRY(of_pool_init_parts(pool, size_bytes, 1, NULL, err));
-    status = of_pool_load_all(pool, err);
+    status = of_pool_load(pool, 0, 0, pool->part_bytes, err);
     if (status != ONEFOLD_OK) {
         of_pool_finish(pool);
+        return status;
     }
+    pool->loaded = true;
     return status;
 }
 

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "sys/node.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -17,8 +18,8 @@ struct of_pool {
     uint64_t size_bytes; /* of all parts */
     uint64_t part_bytes; /* from one part to the next, a multiple of 2 MiB */
     uint32_t part_count;
-    bool huge;   /* huge pages were advised and accepted */
-    bool loaded; /* all of it */
+    bool huge;          /* huge pages were advised and accepted */
+    atomic_bool loaded; /* all that will be used; set by whoever loads the last of it */
 };
 
 /* One part, loaded. Ids: memory. */
@@ -29,11 +30,9 @@ OF_NODISCARD onefold_status of_pool_init(struct of_pool *pool, uint64_t size_byt
 OF_NODISCARD onefold_status of_pool_init_parts(struct of_pool *pool, uint64_t size_bytes,
                                                uint32_t part_count, const struct of_nodes *nodes,
                                                onefold_error *err);
-/* Makes the system give the memory of these bytes of every part. Ids: memory. */
-OF_NODISCARD onefold_status of_pool_load(struct of_pool *pool, uint64_t offset, uint64_t size_bytes,
-                                         onefold_error *err);
-/* All of it, at the first call. Ids: memory. */
-OF_NODISCARD onefold_status of_pool_load_all(struct of_pool *pool, onefold_error *err);
+/* Makes the system give the memory of these bytes of a part. Ids: memory. */
+OF_NODISCARD onefold_status of_pool_load(const struct of_pool *pool, uint32_t part, uint64_t offset,
+                                         uint64_t size_bytes, onefold_error *err);
 void of_pool_finish(struct of_pool *pool);
 
 #endif

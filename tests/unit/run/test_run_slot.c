@@ -26,8 +26,7 @@ static const struct of_how how = {.slot_count = SLOTS,
 static void begin_pool(struct of_pool *pool, const struct of_how *split)
 {
     *pool = (struct of_pool){.part_bytes = of_slots_part_bytes(split) + OF_DIRECT_ALIGN_MAX,
-                             .part_count = split->pool_count,
-                             .loaded = true};
+                             .part_count = split->pool_count};
     pool->size_bytes = split->pool_count * pool->part_bytes;
     pool->data = aligned_alloc(OF_DIRECT_ALIGN_MAX, pool->size_bytes);
     assert_non_null(pool->data);
@@ -83,6 +82,8 @@ static void test_buffers_do_not_overlap(void **state)
             assert_int_equal(slots[i].state, OF_SLOT_FREE);
             assert_int_equal(slots[i].pool, i % parts);
             assert_true(slots[i].area_set < 0);
+            of_area_sets_go_on(&sets);
+            assert_int_equal(of_slot_load_out(&slots[i], &sets, &err), ONEFOLD_OK);
             take(&pool, &slots[i], slots[i].out_area, OUT);
             assert_int_equal(of_slot_borrow(&slots[i], &sets, &err), ONEFOLD_OK);
             if (slots[i].area_set >= 0) {
@@ -91,6 +92,7 @@ static void test_buffers_do_not_overlap(void **state)
             }
         }
         assert_int_equal(borrowed_count, SETS);
+        assert_true(pool.loaded);
         of_arena_finish(&arena);
         free(pool.data);
     }
@@ -114,6 +116,7 @@ static void test_sets_go_round(void **state)
         assert_int_equal(of_slot_init(&slots[i], i, &sizes, &pool, &arena, &err), ONEFOLD_OK);
     }
     for (uint32_t i = 0; i < SETS; i++) {
+        of_area_sets_go_on(&sets);
         assert_int_equal(of_slot_borrow(&slots[i], &sets, &err), ONEFOLD_OK);
         assert_int_equal(of_slot_borrow(&slots[i], &sets, &err), ONEFOLD_OK);
         assert_int_equal(slots[i].area_set, i);
@@ -126,6 +129,49 @@ static void test_sets_go_round(void **state)
     assert_int_equal(of_slot_borrow(&slots[SETS], &sets, &err), ONEFOLD_OK);
     assert_int_equal(slots[SETS].area_set, 1);
     assert_ptr_equal(slots[SETS].areas[0].buffer, slots[1].areas[0].buffer);
+    of_arena_finish(&arena);
+    free(pool.data);
+}
+
+/* One output and one set are loaded at a time, what is loaded stays so, and the pool is when the
+ * last one is. */
+static void test_memory_comes_bit_by_bit(void **state)
+{
+    const struct of_slot_sizes sizes = {.how = &how, .leaf_count_max = 3, .step_count_max = 2};
+    struct of_slot slots[SLOTS];
+    struct of_area_sets sets;
+    struct of_pool pool;
+    struct of_arena arena;
+    onefold_error err;
+
+    (void)state;
+    begin_pool(&pool, &how);
+    of_arena_init(&arena, 0);
+    of_area_sets_init(&sets, &how, &pool);
+    for (uint32_t i = 0; i < SLOTS; i++) {
+        assert_int_equal(of_slot_init(&slots[i], i, &sizes, &pool, &arena, &err), ONEFOLD_OK);
+    }
+    for (uint32_t i = 0; i < SETS; i++) {
+        assert_int_equal(of_slot_borrow(&slots[i], &sets, &err), ONEFOLD_OK);
+        assert_int_equal(slots[i].area_set, i);
+        assert_int_equal(of_slot_borrow(&slots[SETS], &sets, &err), ONEFOLD_OK);
+        assert_true(slots[SETS].area_set < 0);
+        of_area_sets_go_on(&sets);
+    }
+    for (uint32_t i = 0; i < SLOTS; i++) {
+        assert_false(pool.loaded);
+        assert_true(of_slot_may_load_out(&slots[i], &sets));
+        assert_int_equal(of_slot_load_out(&slots[i], &sets, &err), ONEFOLD_OK);
+        assert_true(of_slot_may_load_out(&slots[i], &sets));
+        assert_false(of_slot_may_load_out(&slots[(i + 1) % SLOTS], &sets) && i + 1 < SLOTS);
+        of_area_sets_go_on(&sets);
+    }
+    assert_true(pool.loaded);
+    /* A set that was loaded before is there at once. */
+    sets.may_load = false;
+    of_slot_give_back(&slots[1], &sets);
+    assert_int_equal(of_slot_borrow(&slots[SETS], &sets, &err), ONEFOLD_OK);
+    assert_int_equal(slots[SETS].area_set, 1);
     of_arena_finish(&arena);
     free(pool.data);
 }
@@ -196,6 +242,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_buffers_do_not_overlap),
         cmocka_unit_test(test_sets_go_round),
+        cmocka_unit_test(test_memory_comes_bit_by_bit),
         cmocka_unit_test(test_output_and_plane),
     };
 

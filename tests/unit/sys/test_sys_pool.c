@@ -84,7 +84,7 @@ static void test_resident(void **state)
     of_pool_finish(&pool);
 }
 
-/* Of parts that are loaded bit by bit, what was asked for is resident in each, and no more. */
+/* Of parts that are loaded bit by bit, what was asked for is resident, and no more. */
 static void test_loaded_in_pieces(void **state)
 {
     const struct of_nodes nodes = {.count = 0};
@@ -97,14 +97,13 @@ static void test_loaded_in_pieces(void **state)
     }
     assert_int_equal(of_pool_init_parts(&pool, 8 * OF_MIB, 2, &nodes, &err), ONEFOLD_OK);
     assert_int_equal(resident_count(&pool), 0);
-    assert_int_equal(of_pool_load(&pool, 2 * OF_MIB, 2 * OF_MIB, &err), ONEFOLD_OK);
-    assert_int_equal(of_pool_load(&pool, 8 * OF_MIB, 0, &err), ONEFOLD_OK);
-    assert_int_equal(resident_count(&pool), 2 * 512);
+    assert_int_equal(of_pool_load(&pool, 1, 2 * OF_MIB, 2 * OF_MIB, &err), ONEFOLD_OK);
+    assert_int_equal(of_pool_load(&pool, 1, 8 * OF_MIB, 0, &err), ONEFOLD_OK);
+    assert_int_equal(resident_count(&pool), 512);
+    assert_int_equal(of_pool_load(&pool, 0, 0, 8 * OF_MIB, &err), ONEFOLD_OK);
+    assert_int_equal(of_pool_load(&pool, 0, 0, 8 * OF_MIB, &err), ONEFOLD_OK);
     assert_false(pool.loaded);
-    assert_int_equal(of_pool_load_all(&pool, &err), ONEFOLD_OK);
-    assert_int_equal(of_pool_load_all(&pool, &err), ONEFOLD_OK);
-    assert_true(pool.loaded);
-    assert_int_equal(resident_count(&pool), 2 * 4 * 512);
+    assert_int_equal(resident_count(&pool), 5 * 512);
     of_pool_finish(&pool);
 }
 
