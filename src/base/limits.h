@@ -95,8 +95,9 @@ enum { OF_FINDINGS_SHOWN_MAX = 20 };
 
 /* --- Reading and writing (measured, see docs/decisions) --- */
 
-/* 1 MiB per input reaches the disk's limit with two to four slots; more gains nothing. */
-#define OF_READ_BYTES_AIM (1 * OF_MIB)
+/* Of one input, for a tile: long enough that what a disk needs for a request, whatever its length,
+ * does not count (docs/decisions/010-bytes-in-flight.md). */
+#define OF_READ_BYTES_AIM (2 * OF_MIB)
 enum { OF_SLOTS_MAX = 64 };
 /* Alignment assumed for direct I/O where the file system does not say. */
 enum { OF_DIRECT_ALIGN_DEFAULT = 4096 };

@@ -167,6 +167,9 @@ static void note_worked(struct of_run *run, struct of_slot *slot)
     if (of_feed_release(slot, &run->source, &run->io, slot->is_last_round, &lost) != ONEFOLD_OK) {
         slot->error = lost;
     }
+    if (slot->is_last_round) {
+        of_slot_give_back(slot, &run->area_sets);
+    }
     if (slot->error.status != ONEFOLD_OK) {
         fail(run, slot->visit.number, &slot->error);
     }

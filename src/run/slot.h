@@ -115,8 +115,8 @@ OF_NODISCARD onefold_status of_slot_init(struct of_slot *slot, uint32_t index,
                                          const struct of_pool *pool, struct of_arena *arena,
                                          onefold_error *err);
 
-/* Sets of read areas. A slot needs one for bytes from the disk, and keeps it until it is free; what
- * the page cache holds needs none.
+/* Sets of read areas. A slot needs one for bytes from the disk, and keeps it until the last of them
+ * are worked off; what the page cache holds needs none.
  *
  * Memory of sets and outputs is loaded when it is used first, one of each at a time: the first
  * tiles are read and worked on while the next ones' memory comes. The pool counts as loaded when

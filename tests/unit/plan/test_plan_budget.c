@@ -64,7 +64,31 @@ static uint64_t line(const struct of_plan *plan, const char *name)
     return 0;
 }
 
-static void few_inputs_are_gathered_in_tiles_of_a_mebibyte(void **state)
+/* As long as they may be where there are few inputs, not shorter than 1 MiB where there are some
+ * more. */
+static void reads_are_long(void **state)
+{
+    static const struct {
+        uint32_t input_count;
+        uint64_t read_bytes;
+    } cases[] = {{1, 2 * OF_MIB}, {4, 2 * OF_MIB}, {9, OF_MIB}};
+
+    (void)state;
+    for (size_t i = 0; i < OF_LENGTH(cases); i++) {
+        struct planned planned;
+
+        parse(&planned, "linear", cases[i].input_count);
+        planned.options.worker_count = 2;
+        planned_build(&planned);
+        assert_int_equal(planned.status, ONEFOLD_OK);
+        assert_int_equal(planned.plan->how.area_count, cases[i].input_count);
+        assert_int_equal(planned.plan->how.area_bytes, cases[i].read_bytes + 4096);
+        assert_true(planned.plan->how.set_count >= 8);
+        planned_finish(&planned);
+    }
+}
+
+static void few_inputs_are_gathered(void **state)
 {
     struct planned planned;
     const struct of_how *how;
@@ -76,7 +100,7 @@ static void few_inputs_are_gathered_in_tiles_of_a_mebibyte(void **state)
     how = &planned.plan->how;
     assert_int_equal(how->memory_bytes, OF_MEMORY_DEFAULT);
     assert_int_equal(how->area_count, 3);
-    assert_int_equal(how->area_bytes, OF_MIB + 4096);
+    assert_int_equal(how->area_bytes, 2 * OF_MIB + 4096);
     assert_int_equal(how->base_area_bytes, 0);
     assert_int_equal(how->worker_count, 3);
     assert_true(how->slot_count >= 4);
@@ -554,7 +578,8 @@ static void a_comparison_fits_too(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(few_inputs_are_gathered_in_tiles_of_a_mebibyte),
+        cmocka_unit_test(reads_are_long),
+        cmocka_unit_test(few_inputs_are_gathered),
         cmocka_unit_test(there_are_slots_for_cached_inputs),
         cmocka_unit_test(any_number_of_inputs_fits_64_mebibytes),
         cmocka_unit_test(workers_copy_more_where_all_have_room),

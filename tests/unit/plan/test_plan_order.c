@@ -291,9 +291,9 @@ static void small_neighbours_travel_together(void **state)
         {.name = "a", .dtype = ONEFOLD_DTYPE_BF16, .rank = 1, .shape = {100}},
         {.name = "b", .dtype = ONEFOLD_DTYPE_BF16, .rank = 1, .shape = {0}},
         {.name = "c", .dtype = ONEFOLD_DTYPE_BF16, .rank = 1, .shape = {100}},
-        {.name = "d", .dtype = ONEFOLD_DTYPE_BF16, .rank = 1, .shape = {1000000}},
+        {.name = "d", .dtype = ONEFOLD_DTYPE_BF16, .rank = 1, .shape = {2000000}},
         {.name = "e", .dtype = ONEFOLD_DTYPE_BF16, .rank = 1, .shape = {0}},
-        {.name = "f", .dtype = ONEFOLD_DTYPE_BF16, .rank = 1, .shape = {1000000}},
+        {.name = "f", .dtype = ONEFOLD_DTYPE_BF16, .rank = 1, .shape = {2000000}},
     };
     struct planned planned;
     struct of_visit visit;
@@ -312,13 +312,13 @@ static void small_neighbours_travel_together(void **state)
     assert_int_equal(visit.step_count, 3);
     assert_int_equal(visit.grain_count, 2);
     assert_int_equal(visit.out_bytes, 400);
-    /* 16 grains in tiles of 8; "e" has no visit. */
+    /* 31 grains in tiles of 16; "e" has no visit. */
     assert_int_equal(planned.plan->visit_count, 5);
     of_plan_visit(planned.plan, 3, &visit);
     assert_int_equal(visit.first_step, 5);
     assert_int_equal(visit.first_elem, 0);
     of_plan_visit(planned.plan, 4, &visit);
-    assert_int_equal(visit.first_elem + visit.elem_count, 1000000);
+    assert_int_equal(visit.first_elem + visit.elem_count, 2000000);
     planned_finish(&planned);
     tmpdir_remove(&dir);
 }
