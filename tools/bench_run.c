@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * onefold bench: carries the jobs out. Each round does every job once; the order moves on by one
- * with each round, so that no job always follows the same one (a host that caches for its guests
- * favours whoever comes second).
+ * onefold bench: carries the jobs out. Each round does every job once, each time with steps of
+ * another length through the list, so that no job always follows the same one: a host that caches
+ * for its guests favours whoever comes second, and who comes after a copy of 2 GB through the page
+ * cache finds a machine that has it to clear away.
  */
 #include "bench.h"
 
@@ -304,11 +305,38 @@ static void show_progress(const struct bench *bench, const struct bench_group *g
     }
 }
 
+static uint32_t common_divisor(uint32_t a, uint32_t b)
+{
+    while (b != 0) {
+        const uint32_t rest = a % b;
+
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/* Length of the steps in which a round goes through `count` jobs: a number that has no divisor in
+ * common with it, so that every job comes once; the next such number in each round. */
+static uint32_t step_of(uint32_t round, uint32_t count)
+{
+    uint32_t step = 1;
+
+    for (uint32_t left = round; left > 0; left--) {
+        do {
+            step = step + 1 < count ? step + 1 : 1;
+        } while (common_divisor(step, count) != 1);
+    }
+    return step;
+}
+
 static onefold_status run_round(const struct bench *bench, const struct bench_group *group,
                                 uint32_t round, onefold_error *err)
 {
+    const uint32_t step = step_of(round, group->job_count);
+
     for (uint32_t i = 0; i < group->job_count; i++) {
-        struct bench_job *job = &group->jobs[(i + round) % group->job_count];
+        struct bench_job *job = &group->jobs[((uint64_t)i * step + round) % group->job_count];
         const bool last = i + 1 == group->job_count;
 
         if (job->skipped[0] == '\0' &&
