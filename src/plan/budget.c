@@ -640,18 +640,30 @@ static uint64_t slots_with_more(const struct budget *budget, const struct shape 
 {
     const struct of_plan_options *options = budget->build->options;
     const uint64_t room = budget->memory_bytes / 8 / of_num_max(shape->out_area_bytes, 1);
-    uint64_t slots = shape->sets + of_num_min(shape->sets, room);
+    const uint64_t few = shape->slots;
+    uint64_t slots = few + of_num_min(few, room);
 
     if (options->io_name != NULL || options->direct != OF_DIRECT_AUTO ||
-        budget->build->plan->compare || shape->sets < budget->pool_count) {
-        return shape->sets;
+        budget->build->plan->compare || few < budget->pool_count) {
+        return few;
     }
     slots = of_num_min(cap_slots(budget, shape, slots), OF_SLOTS_MAX);
-    while (slots > shape->sets && total_bytes_of(budget, shape, shape->area_count, slots,
-                                                 shape->sets) > budget->memory_bytes) {
+    while (slots > few && total_bytes_of(budget, shape, shape->area_count, slots, shape->sets) >
+                              budget->memory_bytes) {
         slots--;
     }
-    return of_num_max(slots, shape->sets);
+    return of_num_max(slots, few);
+}
+
+/* Sets for the reads that may be underway, for what the workers have, and one for the next one:
+ * memory that is not needed is not only saved, a virtual machine may have to wait for it. */
+static uint64_t sets_aim(const struct budget *budget, const struct shape *shape)
+{
+    const uint64_t each = of_num_max(set_bytes(shape, shape->area_count), 1);
+    const uint64_t sets =
+        of_num_div_ceil(for_workers(budget, FLIGHT_BYTES_AIM), each) + budget->worker_count + 1;
+
+    return of_num_min(shape->slots, of_num_max(sets, budget->pool_count));
 }
 
 /* ---- The result ---- */
@@ -748,7 +760,8 @@ onefold_status of_budget_choose(struct of_build *build, onefold_error *err)
     if (!found && !try_size(&budget, least, SLOTS_POSSIBLE_MIN, &shape)) {
         return refuse(&budget, err);
     }
-    shape.sets = slots_that_fit(&budget, &shape, shape.area_count, slots_aim(&budget, &shape));
+    shape.slots = slots_that_fit(&budget, &shape, shape.area_count, slots_aim(&budget, &shape));
+    shape.sets = sets_aim(&budget, &shape);
     shape.slots = slots_with_more(&budget, &shape);
     OF_TRY(make_units(&budget, &shape, err));
     fill_how(&budget, &shape);

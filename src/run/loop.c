@@ -374,9 +374,11 @@ static struct of_slot *find_unwritten(struct of_run *run)
  * what it gets next, and so as many writes are underway as there may be past the page cache. */
 static void issue_writes(struct of_run *run)
 {
+    const struct of_how *how = &run->plan->how;
+    const uint32_t most = (uint32_t)of_num_max(how->slot_count / 2, how->set_count);
     struct of_slot *slot;
 
-    while (run->io.in_flight < run->io.depth && run->writing_count < run->plan->how.set_count &&
+    while (run->io.in_flight < run->io.depth && run->writing_count < most &&
            (slot = find_unwritten(run)) != NULL) {
         slot->write_unissued = false;
         run->writing_count++;

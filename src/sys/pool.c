@@ -24,7 +24,7 @@
 
 /* Threads that load pages, and how much is worth one. */
 enum { LOADERS_MAX = 4 };
-#define LOADER_BYTES_MIN (4 * OF_MIB)
+#define LOADER_BYTES_MIN HUGE_BYTES
 
 /* madvise says yes even where the administrator has switched huge pages off. */
 static bool system_has_huge_pages(void)

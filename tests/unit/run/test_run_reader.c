@@ -115,7 +115,8 @@ static void read_all_sizes(const struct fixture *fixture, const char *io_name,
     assert_int_equal(of_reader_init(&reader, io_name, direct, &err), ONEFOLD_OK);
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         set_size(fixture, sizes[i]);
-        for (uint32_t held_max = 1; held_max < OF_READER_HELD_MAX; held_max += OF_READER_HELD_MAX - 2) {
+        for (uint32_t held_max = 1; held_max < OF_READER_HELD_MAX;
+             held_max += OF_READER_HELD_MAX - 2) {
             assert_int_equal(of_reader_open(&reader, fixture->fd, sizes[i], &err), ONEFOLD_OK);
             go_through(fixture, &reader, sizes[i], sizes[i], held_max);
             of_reader_close(&reader);
