@@ -3,6 +3,7 @@
 #include "ckpt/shard_header.h"
 
 #include "support/mkckpt.h"
+#include "support/skip.h"
 #include "support/tmpdir.h"
 #include "sys/file.h"
 #include "sys/pagecache.h"
@@ -55,8 +56,9 @@ static void data_is_not_loaded(void **state)
     fd = make_file(path.text);
     assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
     if (of_pagecache_holds(fd, METADATA_BYTES, BEHIND_BYTES)) {
-        print_message("SKIP: pages of this file system do not leave the page cache\n");
-        skip();
+        (void)close(fd);
+        tmpdir_remove(&dir);
+        SKIP_TEST("pages of this file system do not leave the page cache");
     }
     assert_int_equal(of_shard_measure(of_file_here, path.text, 0, &shard, &err), ONEFOLD_OK);
     assert_in_range(shard.data_offset, METADATA_BYTES, METADATA_BYTES + 4096);
@@ -89,8 +91,9 @@ static void pages_of_others_stay(void **state)
     (void)state;
     fd = make_file(path.text);
     if (!of_pagecache_is_warm(fd, 0, METADATA_BYTES)) {
-        print_message("SKIP: the file left the page cache at once\n");
-        skip();
+        (void)close(fd);
+        tmpdir_remove(&dir);
+        SKIP_TEST("the file left the page cache at once");
     }
     assert_int_equal(of_shard_measure(of_file_here, path.text, 0, &shard, &err), ONEFOLD_OK);
     assert_true(shard.header_warm);

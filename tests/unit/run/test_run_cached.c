@@ -2,6 +2,7 @@
 /* What was in the page cache when it was asked counts, not what got there since. */
 #include "run/cached.h"
 
+#include "support/skip.h"
 #include "support/tmpdir.h"
 #include "sys/pagecache.h"
 
@@ -28,18 +29,23 @@ static void load(int fd, uint64_t offset, uint64_t length)
     free(bytes);
 }
 
-/* A file with nothing in the page cache but what is loaded then. */
+static const char not_held[] = "the page cache does not hold what was read, or more than that";
+
+/* A file with nothing in the page cache but what is loaded then; -1 where that cannot be had. */
 static int make_file(const struct tmpdir *dir, uint64_t offset, uint64_t length)
 {
     const int fd = open(tmpdir_join(dir->path, "f").text, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 
     assert_true(fd >= 0);
     assert_int_equal(ftruncate(fd, (off_t)SIZE), 0);
-    load(fd, offset, length);
+    /* Some machines throw pages out again that nobody asks for. */
+    for (int tries = 0; tries < 4 && !of_pagecache_holds(fd, offset, length); tries++) {
+        load(fd, offset, length);
+    }
     if (!of_pagecache_holds(fd, offset, length) ||
         of_pagecache_holds(fd, offset + length + MIB, MIB)) {
-        print_message("SKIP: the page cache does not hold what was read, or more than that\n");
-        skip();
+        (void)close(fd);
+        return -1;
     }
     return fd;
 }
@@ -51,10 +57,13 @@ static void what_came_later_does_not_count(void **state)
     struct of_cached cached;
 
     (void)state;
+    if (fd < 0) {
+        tmpdir_remove(&dir);
+        SKIP_TEST(not_held);
+    }
     of_cached_init(&cached, fd, SIZE);
     assert_true(of_cached_has(&cached, 0, MIB / 2));
     load(fd, 4 * MIB, 70 * MIB);
-    /* Some machines throw pages out again that nobody asks for. */
     for (int tries = 0; tries < 4 && !of_pagecache_holds(fd, 0, 74 * MIB); tries++) {
         load(fd, 0, 74 * MIB);
     }
@@ -78,6 +87,10 @@ static void a_late_start_is_asked_ahead_too(void **state)
     struct of_cached cached;
 
     (void)state;
+    if (fd < 0) {
+        tmpdir_remove(&dir);
+        SKIP_TEST(not_held);
+    }
     of_cached_init(&cached, fd, SIZE);
     for (int i = 0; i < 4; i++) {
         assert_true(of_cached_has(&cached, at, MIB / 2));
@@ -98,6 +111,10 @@ static void any_order_is_answered(void **state)
     struct of_cached cached;
 
     (void)state;
+    if (fd < 0) {
+        tmpdir_remove(&dir);
+        SKIP_TEST(not_held);
+    }
     of_cached_init(&cached, fd, SIZE);
     assert_true(of_cached_has(&cached, SIZE - 2 * MIB, 2 * MIB));
     assert_false(of_cached_has(&cached, 50 * MIB, 10));

@@ -5,6 +5,7 @@
 #include "support/io_fake.h"
 #include "support/merging.h"
 #include "support/mkckpt.h"
+#include "support/skip.h"
 #include "support/tmpdir.h"
 #include "sys/pagecache.h"
 
@@ -337,8 +338,7 @@ static void test_cached_inputs_are_not_read_again(void **state)
     merging_init(&merging, fixture->out.text);
     assert_int_equal(merging_run(&merging, linear(fixture, "")), ONEFOLD_OK);
     if (!are_cached(fixture)) {
-        print_message("SKIP: the inputs left the page cache while the test ran\n");
-        skip();
+        SKIP_TEST("the inputs left the page cache while the test ran");
     }
     assert_int_equal(merging.stats.cache_bytes, merging.stats.read_bytes);
     assert_int_equal(merging.stats.cache_bytes, 2 * UINT64_C(1500) * 1001 * 2);
@@ -369,9 +369,7 @@ static void test_half_cached_inputs_are_half_read(void **state)
 
     make_large_inputs(fixture);
     if (!are_cached(fixture) || !drop_tail(fixture->a.text, 1 << 20)) {
-        print_message(
-            "SKIP: pages of this file system do not stay, or not leave, the page cache\n");
-        skip();
+        SKIP_TEST("pages of this file system do not stay, or not leave, the page cache");
     }
     merging_init(&merging, fixture->out.text);
     assert_int_equal(merging_run(&merging, linear(fixture, "")), ONEFOLD_OK);

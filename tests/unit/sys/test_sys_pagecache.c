@@ -2,6 +2,7 @@
 /* What the page cache holds of a file, and of whose files the kernel tells. */
 #include "sys/pagecache.h"
 
+#include "support/skip.h"
 #include "support/tmpdir.h"
 
 #include <fcntl.h>
@@ -40,14 +41,16 @@ static void test_count_and_range(void **state)
     (void)state;
     fd = make_file(tmpdir_join(dir.path, "f").text);
     if (!of_pagecache_holds(fd, 0, SIZE)) {
-        print_message("SKIP: the file left the page cache at once\n");
-        skip();
+        (void)close(fd);
+        tmpdir_remove(&dir);
+        SKIP_TEST("the file left the page cache at once");
     }
     assert_int_equal(of_pagecache_count(fd, SIZE), OF_PAGECACHE_PLACES);
     assert_int_equal(posix_fadvise(fd, 1 << 20, 1 << 20, POSIX_FADV_DONTNEED), 0);
     if (of_pagecache_holds(fd, 1 << 20, 1 << 20)) {
-        print_message("SKIP: pages of this file system do not leave the page cache\n");
-        skip();
+        (void)close(fd);
+        tmpdir_remove(&dir);
+        SKIP_TEST("pages of this file system do not leave the page cache");
     }
     /* Some places are gone, some are left; and one page gone is a range gone. */
     assert_in_range(of_pagecache_count(fd, SIZE), 1, OF_PAGECACHE_PLACES - 1);
@@ -70,13 +73,15 @@ static void test_drop_whole_pages(void **state)
     fd = make_file(tmpdir_join(dir.path, "f").text);
     of_pagecache_drop(fd, 7, 0);
     if (!of_pagecache_is_warm(fd, 0, SIZE)) {
-        print_message("SKIP: the file left the page cache at once\n");
-        skip();
+        (void)close(fd);
+        tmpdir_remove(&dir);
+        SKIP_TEST("the file left the page cache at once");
     }
     of_pagecache_drop(fd, 3 * page + 1, page);
     if (of_pagecache_holds(fd, 4 * page, 1)) {
-        print_message("SKIP: pages of this file system do not leave the page cache\n");
-        skip();
+        (void)close(fd);
+        tmpdir_remove(&dir);
+        SKIP_TEST("pages of this file system do not leave the page cache");
     }
     assert_true(of_pagecache_is_warm(fd, 0, 3 * page));
     assert_false(of_pagecache_holds(fd, 3 * page, 1));
@@ -119,8 +124,7 @@ static void test_foreign_files_count_as_not_cached(void **state)
     (void)state;
     if (geteuid() != 0) {
         tmpdir_remove(&dir);
-        print_message("SKIP: only root can become someone else\n");
-        skip();
+        SKIP_TEST("only root can become someone else");
     }
     (void)close(make_file(path.text));
     assert_int_equal(count_as_someone_else(path.text), 0);

@@ -3,6 +3,7 @@
 #include "sys/pool.h"
 
 #include "base/limits.h"
+#include "support/skip.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -93,7 +94,7 @@ static void test_loaded_in_pieces(void **state)
 
     (void)state;
     if (sysconf(_SC_PAGESIZE) != 4096) {
-        skip();
+        SKIP_TEST("pages are not 4 KiB");
     }
     assert_int_equal(of_pool_init_parts(&pool, 8 * OF_MIB, 2, &nodes, &err), ONEFOLD_OK);
     assert_int_equal(resident_count(&pool), 0);
