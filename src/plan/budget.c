@@ -51,10 +51,9 @@ enum { SLOTS_WANTED_MIN = 4, SLOTS_AIM_MIN = 16, SLOTS_POSSIBLE_MIN = 2 };
 /* For each worker, two at least: reads of more bytes than that underway together made cold merges
  * slower. Slots of more bytes together than the aim, of which a part is read while others are
  * worked on, hashed or written, gain little; but most of them wait for their write, so twice as
- * many as must be are worth their memory, up to the second aim, before reads are made smaller than
- * the last, and without those they are down to the one before
- * (docs/decisions/010-bytes-in-flight.md).
- */
+ * many as must be are worth their memory, up to the second aim, with reads of at least ROOMY_MIN.
+ * Where that is too much, reads are made smaller, to AIM_MIN, for fewer slots
+ * (docs/decisions/010-bytes-in-flight.md). */
 #define FLIGHT_BYTES_AIM     (10 * OF_MIB)
 #define SLOTS_BYTES_AIM      (24 * OF_MIB)
 #define SLOTS_BYTES_AIM_MORE (48 * OF_MIB)

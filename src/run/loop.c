@@ -371,7 +371,7 @@ static struct of_slot *find_unwritten(struct of_run *run)
 }
 
 /* A disk may finish what it was given all at once: slots whose writes are not underway by then are
- * what it gets next, and so as many writes are underway as there may be past the page cache. */
+ * what it gets next, so half of them are kept for that. */
 static void issue_writes(struct of_run *run)
 {
     const struct of_how *how = &run->plan->how;

@@ -18,14 +18,14 @@ static uint64_t set_bytes(const struct of_how *how)
     return how->slot_bytes - how->out_area_bytes;
 }
 
-uint64_t of_slots_out_bytes(const struct of_how *how)
+static uint64_t out_bytes(const struct of_how *how)
 {
     return part_share(how, how->slot_count) * how->out_area_bytes;
 }
 
 uint64_t of_slots_part_bytes(const struct of_how *how)
 {
-    return of_slots_out_bytes(how) + part_share(how, how->set_count) * set_bytes(how);
+    return out_bytes(how) + part_share(how, how->set_count) * set_bytes(how);
 }
 
 /* ---- Sets of areas ---- */
@@ -80,7 +80,7 @@ onefold_status of_slot_load_out(struct of_slot *slot, struct of_area_sets *sets,
 /* Where set `index` begins in its part of the pool. */
 static uint64_t set_offset(const struct of_how *how, uint32_t index)
 {
-    return of_slots_out_bytes(how) + index / how->pool_count * set_bytes(how);
+    return out_bytes(how) + index / how->pool_count * set_bytes(how);
 }
 
 static void place_areas(struct of_slot *slot, const struct of_area_sets *sets)

@@ -107,8 +107,6 @@ struct of_slot_sizes {
 };
 /* Bytes that slots take in each part of the pool: their out areas, then the sets of read areas. */
 uint64_t of_slots_part_bytes(const struct of_how *how);
-/* Those of the out areas. */
-uint64_t of_slots_out_bytes(const struct of_how *how);
 /* Slot `index` takes its place in the pool, the rest comes from the arena. Ids: memory. */
 OF_NODISCARD onefold_status of_slot_init(struct of_slot *slot, uint32_t index,
                                          const struct of_slot_sizes *sizes,

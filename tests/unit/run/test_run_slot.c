@@ -98,10 +98,23 @@ static void test_buffers_do_not_overlap(void **state)
     }
 }
 
+static void begin_slots(struct of_slot *slots, struct of_area_sets *sets, struct of_pool *pool,
+                        struct of_arena *arena)
+{
+    const struct of_slot_sizes sizes = {.how = &how, .leaf_count_max = 3, .step_count_max = 2};
+    onefold_error err;
+
+    begin_pool(pool, &how);
+    of_arena_init(arena, 0);
+    of_area_sets_init(sets, &how, pool);
+    for (uint32_t i = 0; i < SLOTS; i++) {
+        assert_int_equal(of_slot_init(&slots[i], i, &sizes, pool, arena, &err), ONEFOLD_OK);
+    }
+}
+
 /* A set goes from slot to slot; who has one takes no other. */
 static void test_sets_go_round(void **state)
 {
-    const struct of_slot_sizes sizes = {.how = &how, .leaf_count_max = 3, .step_count_max = 2};
     struct of_slot slots[SLOTS];
     struct of_area_sets sets;
     struct of_pool pool;
@@ -109,12 +122,7 @@ static void test_sets_go_round(void **state)
     onefold_error err;
 
     (void)state;
-    begin_pool(&pool, &how);
-    of_arena_init(&arena, 0);
-    of_area_sets_init(&sets, &how, &pool);
-    for (uint32_t i = 0; i < SLOTS; i++) {
-        assert_int_equal(of_slot_init(&slots[i], i, &sizes, &pool, &arena, &err), ONEFOLD_OK);
-    }
+    begin_slots(slots, &sets, &pool, &arena);
     for (uint32_t i = 0; i < SETS; i++) {
         of_area_sets_go_on(&sets);
         assert_int_equal(of_slot_borrow(&slots[i], &sets, &err), ONEFOLD_OK);
@@ -137,7 +145,6 @@ static void test_sets_go_round(void **state)
  * last one is. */
 static void test_memory_comes_bit_by_bit(void **state)
 {
-    const struct of_slot_sizes sizes = {.how = &how, .leaf_count_max = 3, .step_count_max = 2};
     struct of_slot slots[SLOTS];
     struct of_area_sets sets;
     struct of_pool pool;
@@ -145,12 +152,7 @@ static void test_memory_comes_bit_by_bit(void **state)
     onefold_error err;
 
     (void)state;
-    begin_pool(&pool, &how);
-    of_arena_init(&arena, 0);
-    of_area_sets_init(&sets, &how, &pool);
-    for (uint32_t i = 0; i < SLOTS; i++) {
-        assert_int_equal(of_slot_init(&slots[i], i, &sizes, &pool, &arena, &err), ONEFOLD_OK);
-    }
+    begin_slots(slots, &sets, &pool, &arena);
     for (uint32_t i = 0; i < SETS; i++) {
         assert_int_equal(of_slot_borrow(&slots[i], &sets, &err), ONEFOLD_OK);
         assert_int_equal(slots[i].area_set, i);
