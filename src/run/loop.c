@@ -520,6 +520,7 @@ onefold_status of_loop(struct of_run *run, onefold_error *err)
         look_around(run);
         moved = take_back(run);
         of_area_sets_go_on(&run->area_sets);
+        moved = issue_reads(run) || moved;
         moved = move_slots(run) || moved;
         moved = issue_reads(run) || moved;
         issue_writes(run);

@@ -375,6 +375,9 @@ static void submit(struct of_io *io, struct of_io_req *req)
     }
     prepare(state, sqe, req);
     state->flying[state->flying_count++] = req;
+    if (state->flying_count == 1) {
+        flush(state); /* the disk has nothing to do: it begins while others are made ready */
+    }
 }
 
 static void flush_ring(struct of_io *io)
