@@ -138,7 +138,6 @@ static onefold_status find_source(struct of_slot *slot, const struct of_area *ar
                                   int32_t *ret_entry, int *ret_cache_fd, onefold_error *err)
 {
     struct of_range range;
-    onefold_status status;
 
     of_plan_visit_range(source->plan, &slot->visit, area->input, &range);
     OF_TRY(of_source_acquire(source, area->input, range.shard, ret_entry, err));
@@ -149,12 +148,12 @@ static onefold_status find_source(struct of_slot *slot, const struct of_area *ar
     if (*ret_cache_fd >= 0) {
         return ONEFOLD_OK;
     }
-    status = of_slot_borrow(slot, sets, err);
-    if (status != ONEFOLD_OK || slot->area_set < 0) {
+    of_slot_borrow(slot, sets);
+    if (slot->area_set < 0) {
         of_source_release(source, *ret_entry);
         *ret_entry = -1;
     }
-    return status;
+    return ONEFOLD_OK;
 }
 
 /* Bytes at the area's buffer. */
@@ -200,7 +199,7 @@ onefold_status of_feed_issue(struct of_slot *slot, struct of_source *source, str
 {
     /* A visit of several rounds would otherwise wait in a later one for visits that wait for it. */
     if (!slot->is_last_round) {
-        OF_TRY(of_slot_borrow(slot, sets, err));
+        of_slot_borrow(slot, sets);
         if (slot->area_set < 0) {
             return ONEFOLD_OK;
         }

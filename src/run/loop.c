@@ -186,7 +186,12 @@ static void note_worked(struct of_run *run, struct of_slot *slot)
 static bool take_back(struct of_run *run)
 {
     struct of_slot *slot;
-    bool any = false;
+    onefold_error error;
+    bool any = of_area_sets_take(&run->area_sets, &error);
+
+    if (any && error.status != ONEFOLD_OK) {
+        fail(run, 0, &error); /* no visit's own, and none can go on */
+    }
 
     while ((slot = of_crew_take(&run->crew)) != NULL) {
         note_worked(run, slot);
@@ -203,20 +208,15 @@ static bool take_back(struct of_run *run)
 
 static bool move_free(struct of_run *run, struct of_slot *slot)
 {
-    onefold_error error;
     uint64_t visit_number;
 
-    if (!of_slot_may_load_out(slot, &run->area_sets) ||
+    if ((!slot->out_loaded && !run->job.survey) ||
         !of_lanes_feed(&run->lanes, feed_limit(run), &visit_number, &slot->turn)) {
         return false;
     }
     of_feed_begin(slot, run->plan, visit_number, run->job.survey);
     slot->feed_number = run->feed_count++;
     run->busy_count++;
-    of_err_clear(&error);
-    if (of_slot_load_out(slot, &run->area_sets, &error) != ONEFOLD_OK) {
-        fail(run, visit_number, &error);
-    }
     return true;
 }
 
@@ -450,6 +450,19 @@ static bool move_slots(struct of_run *run)
     return any;
 }
 
+/* Memory of an output for the next slot that could be fed. A survey needs none, but the pass after
+ * it does. */
+static void want_out(struct of_run *run)
+{
+    for (uint32_t i = 0; i < run->slot_count && !of_lanes_are_dry(&run->lanes, feed_limit(run));
+         i++) {
+        if (!run->slots[i].out_loaded) {
+            of_slot_want_out(&run->slots[i], &run->area_sets);
+            return;
+        }
+    }
+}
+
 /* ---- The loop ---- */
 
 /* File of the oldest visit that waits for the disk, or NULL. */
@@ -512,6 +525,7 @@ onefold_status of_loop(struct of_run *run, onefold_error *err)
     const uint32_t lane_count = run->job.survey ? 1 : run->plan->how.hash_thread_count;
 
     run->failed_visit = UINT64_MAX;
+    run->area_sets.needs_outs = !run->job.survey;
     of_lanes_begin(&run->lanes, run->plan, lane_count, run->job.survey);
     run->sums.next_visit = run->lanes.next_visit;
     for (;;) {
@@ -519,11 +533,11 @@ onefold_status of_loop(struct of_run *run, onefold_error *err)
 
         look_around(run);
         moved = take_back(run);
-        of_area_sets_go_on(&run->area_sets);
         moved = issue_reads(run) || moved;
         moved = move_slots(run) || moved;
         moved = issue_reads(run) || moved;
         issue_writes(run);
+        want_out(run);
         if (run->busy_count == 0 && of_lanes_are_dry(&run->lanes, feed_limit(run))) {
             break;
         }

@@ -185,6 +185,7 @@ static onefold_status start_threads(struct of_run *run, onefold_error *err)
 
     run->job = (struct of_job_context){
         .plan = run->plan, .kern = &run->kern, .io = &run->io, .rows = run->plan->rows};
+    of_loader_tell(&run->area_sets.loader, of_job_done, &run->job);
     /* The workers last: where threads are few, it is they of whom fewer will do. */
     if (run->writes && run->plan->sums != 0) {
         OF_TRY(of_hasher_start(&run->hasher, &run->io, how, err));
@@ -238,6 +239,7 @@ static onefold_status start(struct of_run *run, onefold_error *err)
 static void stop(struct of_run *run, struct of_run_stats *stats)
 {
     of_ticker_stop(&run->ticker);
+    of_area_sets_finish(&run->area_sets);
     if (run->has_crew) {
         of_crew_finish(&run->crew);
         stats->worker_idle_ns = run->crew.idle_ns;

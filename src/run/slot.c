@@ -34,47 +34,54 @@ _Static_assert(OF_SLOTS_MAX <= 64, "a bit for every set");
 
 void of_area_sets_init(struct of_area_sets *sets, const struct of_how *how, struct of_pool *pool)
 {
-    *sets = (struct of_area_sets){.how = how, .pool = pool};
+    *sets = (struct of_area_sets){.how = how, .pool = pool, .coming_set = -1};
     for (uint32_t i = 0; i < how->set_count; i++) {
         sets->free |= UINT64_C(1) << i;
     }
-    of_area_sets_go_on(sets);
+    of_loader_start(&sets->loader, pool);
 }
 
-void of_area_sets_go_on(struct of_area_sets *sets)
+void of_area_sets_finish(struct of_area_sets *sets)
 {
-    sets->may_load = true;
-    sets->may_load_out = true;
+    of_loader_finish(&sets->loader);
 }
 
-static void note_loaded(struct of_area_sets *sets)
+static bool loader_is_free(const struct of_area_sets *sets)
 {
-    const uint64_t all = UINT64_MAX >> (64 - sets->how->set_count);
+    return sets->coming_set < 0 && sets->coming_out == NULL;
+}
 
-    if (sets->loaded == all && sets->loaded_out_count == sets->how->slot_count) {
+bool of_area_sets_take(struct of_area_sets *sets, onefold_error *err)
+{
+    if (!of_loader_take(&sets->loader, err)) {
+        return false;
+    }
+    if (err->status == ONEFOLD_OK && sets->coming_out != NULL) {
+        sets->coming_out->out_loaded = true;
+        sets->loaded_out_count++;
+    } else if (err->status == ONEFOLD_OK) {
+        sets->loaded |= UINT64_C(1) << sets->coming_set;
+        sets->loaded_count++;
+    }
+    sets->coming_set = -1;
+    sets->coming_out = NULL;
+    if (sets->loaded_count == sets->how->set_count &&
+        sets->loaded_out_count == sets->how->slot_count) {
         sets->pool->loaded = true;
     }
+    return true;
 }
 
-bool of_slot_may_load_out(const struct of_slot *slot, const struct of_area_sets *sets)
-{
-    return slot->out_loaded || sets->may_load_out;
-}
-
-onefold_status of_slot_load_out(struct of_slot *slot, struct of_area_sets *sets, onefold_error *err)
+void of_slot_want_out(struct of_slot *slot, struct of_area_sets *sets)
 {
     const uint8_t *part = sets->pool->data + slot->pool * sets->pool->part_bytes;
 
-    if (slot->out_loaded) {
-        return ONEFOLD_OK;
+    if (slot->out_loaded || !loader_is_free(sets)) {
+        return;
     }
-    OF_TRY(of_pool_load(sets->pool, slot->pool, (uint64_t)(slot->out_area - part),
-                        slot->out_area_bytes, err));
-    slot->out_loaded = true;
-    sets->may_load_out = false;
-    sets->loaded_out_count++;
-    note_loaded(sets);
-    return ONEFOLD_OK;
+    sets->coming_out = slot;
+    of_loader_ask(&sets->loader, slot->pool, (uint64_t)(slot->out_area - part),
+                  slot->out_area_bytes);
 }
 
 /* Where set `index` begins in its part of the pool. */
@@ -95,39 +102,46 @@ static void place_areas(struct of_slot *slot, const struct of_area_sets *sets)
     }
 }
 
-static onefold_status load_set(struct of_area_sets *sets, uint32_t part, uint32_t index,
-                               onefold_error *err)
+/* The first of these sets in the slot's part of the pool, or -1. */
+static int32_t find_set(const struct of_slot *slot, const struct of_how *how, uint64_t which)
 {
-    const struct of_how *how = sets->how;
-
-    OF_TRY(of_pool_load(sets->pool, part, set_offset(how, index), set_bytes(how), err));
-    sets->loaded |= UINT64_C(1) << index;
-    sets->may_load = false;
-    note_loaded(sets);
-    return ONEFOLD_OK;
+    for (uint32_t i = slot->pool; i < how->set_count; i += how->pool_count) {
+        if ((which >> i & 1) != 0) {
+            return (int32_t)i;
+        }
+    }
+    return -1;
 }
 
-onefold_status of_slot_borrow(struct of_slot *slot, struct of_area_sets *sets, onefold_error *err)
+/* Outputs first: a tile needs one for longer than its set. Whoever waits for them does not wait for
+ * ever: sets that are loaded were all in use at a time, by slots with outputs, and so is the one
+ * that wants another. */
+static bool may_want_set(const struct of_area_sets *sets)
 {
-    const struct of_how *how = sets->how;
-    uint32_t i = slot->pool;
+    return loader_is_free(sets) &&
+           (!sets->needs_outs || sets->loaded_count < sets->loaded_out_count);
+}
 
-    while (i < how->set_count && (sets->free >> i & 1) == 0) {
-        i += how->pool_count;
+void of_slot_borrow(struct of_slot *slot, struct of_area_sets *sets)
+{
+    int32_t set;
+
+    if (slot->area_set >= 0) {
+        return;
     }
-    if (slot->area_set >= 0 || i >= how->set_count) {
-        return ONEFOLD_OK;
+    set = find_set(slot, sets->how, sets->free & sets->loaded);
+    if (set >= 0) {
+        sets->free &= ~(UINT64_C(1) << set);
+        slot->area_set = set;
+        place_areas(slot, sets);
+        return;
     }
-    if ((sets->loaded >> i & 1) == 0) {
-        if (!sets->may_load) {
-            return ONEFOLD_OK;
-        }
-        OF_TRY(load_set(sets, slot->pool, i, err));
+    set = find_set(slot, sets->how, sets->free & ~sets->loaded);
+    if (set >= 0 && may_want_set(sets)) {
+        sets->coming_set = set;
+        of_loader_ask(&sets->loader, slot->pool, set_offset(sets->how, (uint32_t)set),
+                      set_bytes(sets->how));
     }
-    sets->free &= ~(UINT64_C(1) << i);
-    slot->area_set = (int32_t)i;
-    place_areas(slot, sets);
-    return ONEFOLD_OK;
 }
 
 void of_slot_give_back(struct of_slot *slot, struct of_area_sets *sets)

@@ -19,6 +19,7 @@
 #include "plan/plan.h"
 #include "run/lane.h"
 #include "sys/io.h"
+#include "sys/loader.h"
 #include "sys/pool.h"
 
 #include <stdbool.h>
@@ -116,31 +117,33 @@ OF_NODISCARD onefold_status of_slot_init(struct of_slot *slot, uint32_t index,
 /* Sets of read areas. A slot needs one for bytes from the disk, and keeps it until the last of them
  * are worked off; what the page cache holds needs none.
  *
- * Memory of sets and outputs is loaded when it is used first, one of each at a time: the first
- * tiles are read and worked on while the next ones' memory comes. The pool counts as loaded when
- * the last of all was. */
+ * Memory of sets and outputs is loaded when it is wanted first, by a thread of its own, one piece
+ * at a time and sets and outputs in turn: tiles go round in what is there while more comes. The
+ * pool counts as loaded when the last of all was. */
 struct of_area_sets {
     const struct of_how *how;
     struct of_pool *pool;
+    struct of_loader loader;
     uint64_t free;   /* a bit each */
     uint64_t loaded; /* a bit each */
+    uint32_t loaded_count;
     uint32_t loaded_out_count;
-    bool may_load; /* another set, now */
-    bool may_load_out;
+    bool needs_outs;    /* this pass: sets do not come before the outputs that go with them */
+    int32_t coming_set; /* the loader has it; -1 = none */
+    struct of_slot *coming_out; /* the same of a slot's output; NULL = none */
 };
+/* Starts the loader; finish in any case. */
 void of_area_sets_init(struct of_area_sets *sets, const struct of_how *how, struct of_pool *pool);
-/* From now on one more set and one more output may be loaded. */
-void of_area_sets_go_on(struct of_area_sets *sets);
-/* Is the memory of the slot's output there, or may it be loaded now? */
-bool of_slot_may_load_out(const struct of_slot *slot, const struct of_area_sets *sets);
-/* Then: makes it be there. Ids: memory. */
-OF_NODISCARD onefold_status of_slot_load_out(struct of_slot *slot, struct of_area_sets *sets,
-                                             onefold_error *err);
-/* Takes a set of the slot's part of the pool, where it has none, one is free, and loaded or may be:
- * then its area_set is not negative. Ids: memory. */
-OF_NODISCARD onefold_status of_slot_borrow(struct of_slot *slot, struct of_area_sets *sets,
-                                           onefold_error *err);
+/* Notes what the loader has done; true when that was something. *err then has its status, id memory
+ * when it is not OK. */
+bool of_area_sets_take(struct of_area_sets *sets, onefold_error *err);
+/* Asks for the memory of the slot's output, where it is not there and the loader is free. */
+void of_slot_want_out(struct of_slot *slot, struct of_area_sets *sets);
+/* Takes a set of the slot's part of the pool, where it has none and one is free and loaded: then
+ * its area_set is not negative. Otherwise asks for one, where the loader is free. */
+void of_slot_borrow(struct of_slot *slot, struct of_area_sets *sets);
 void of_slot_give_back(struct of_slot *slot, struct of_area_sets *sets);
+void of_area_sets_finish(struct of_area_sets *sets);
 
 /* The only place where a state changes. */
 void of_slot_enter(struct of_slot *slot, enum of_slot_state state);
