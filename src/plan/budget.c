@@ -183,8 +183,8 @@ static void settle_workers(struct budget *budget)
     budget->fetch_bytes = OF_FETCH_BYTES_MIN;
     budget->scratch_bytes = BLOCKS_BYTES + OF_FETCH_BYTES_MIN;
     if (has_chunks(plan)) {
-        budget->scratch_bytes +=
-            of_num_align_up(of_chunk_scratch_bytes(&plan->survey, of_plan_vector_count(plan)), 64);
+        budget->scratch_bytes += of_num_align_up(
+            of_chunk_scratch_bytes(&plan->survey, of_plan_vector_count(plan)), OF_DIRECT_ALIGN_MAX);
     }
     budget->worker_count = of_num_min(of_num_min(wanted, OF_WORKERS_MAX),
                                       room / (OF_STACK_BYTES + budget->scratch_bytes));

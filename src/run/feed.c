@@ -134,7 +134,7 @@ static bool is_room_to_read(const struct of_area *area, const struct of_source *
  * cache holds them. *ret_entry is -1 when there is no descriptor or no set of areas for them now.
  */
 static onefold_status find_source(struct of_slot *slot, const struct of_area *area,
-                                  struct of_source *source, struct of_area_sets *sets,
+                                  struct of_source *source, struct of_buffers *buffers,
                                   int32_t *ret_entry, int *ret_cache_fd, onefold_error *err)
 {
     struct of_range range;
@@ -148,7 +148,7 @@ static onefold_status find_source(struct of_slot *slot, const struct of_area *ar
     if (*ret_cache_fd >= 0) {
         return ONEFOLD_OK;
     }
-    of_slot_borrow(slot, sets);
+    of_buffers_lend(buffers, slot);
     if (slot->area_set < 0) {
         of_source_release(source, *ret_entry);
         *ret_entry = -1;
@@ -166,7 +166,7 @@ static uint64_t room_of(const struct of_slot *slot, const struct of_area *area,
 /* One read. *ret_issued is false when there is no room for it now. */
 static onefold_status issue_area(struct of_slot *slot, struct of_area *area,
                                  struct of_source *source, struct of_io *io,
-                                 struct of_area_sets *sets, bool *ret_issued, onefold_error *err)
+                                 struct of_buffers *buffers, bool *ret_issued, onefold_error *err)
 {
     const uint64_t area_bytes = room_of(slot, area, &source->plan->how);
     int32_t entry;
@@ -176,7 +176,7 @@ static onefold_status issue_area(struct of_slot *slot, struct of_area *area,
     if (!is_room_to_read(area, source, io)) {
         return ONEFOLD_OK;
     }
-    OF_TRY(find_source(slot, area, source, sets, &entry, &cache_fd, err));
+    OF_TRY(find_source(slot, area, source, buffers, &entry, &cache_fd, err));
     if (entry < 0) {
         return ONEFOLD_OK;
     }
@@ -195,11 +195,11 @@ static onefold_status issue_area(struct of_slot *slot, struct of_area *area,
 }
 
 onefold_status of_feed_issue(struct of_slot *slot, struct of_source *source, struct of_io *io,
-                             struct of_area_sets *sets, onefold_error *err)
+                             struct of_buffers *buffers, onefold_error *err)
 {
     /* A visit of several rounds would otherwise wait in a later one for visits that wait for it. */
     if (!slot->is_last_round) {
-        of_slot_borrow(slot, sets);
+        of_buffers_lend(buffers, slot);
         if (slot->area_set < 0) {
             return ONEFOLD_OK;
         }
@@ -214,7 +214,7 @@ onefold_status of_feed_issue(struct of_slot *slot, struct of_source *source, str
         if (!area->wanted || area->issued) {
             continue;
         }
-        OF_TRY(issue_area(slot, area, source, io, sets, &issued, err));
+        OF_TRY(issue_area(slot, area, source, io, buffers, &issued, err));
         if (!issued) {
             return ONEFOLD_OK;
         }

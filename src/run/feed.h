@@ -7,6 +7,7 @@
 #include "base/attr.h"
 #include "base/err.h"
 #include "plan/plan.h"
+#include "run/buffers.h"
 #include "run/slot.h"
 #include "run/source.h"
 #include "sys/io.h"
@@ -23,7 +24,7 @@ void of_feed_next_round(struct of_slot *slot, const struct of_plan *plan);
 /* Issues what can be issued now; the rest stays in unissued_count and is tried again later, when a
  * descriptor, a place in the ring or a set of areas is free. */
 OF_NODISCARD onefold_status of_feed_issue(struct of_slot *slot, struct of_source *source,
-                                          struct of_io *io, struct of_area_sets *sets,
+                                          struct of_io *io, struct of_buffers *buffers,
                                           onefold_error *err);
 /* A read of the slot came back: sets the area's data, or explains the failure. */
 OF_NODISCARD onefold_status of_feed_complete(struct of_slot *slot, struct of_area *area,

@@ -66,7 +66,7 @@ static void free_slot(struct of_run *run, struct of_slot *slot)
     if (of_feed_release(slot, &run->source, &run->io, true, &ignored) != ONEFOLD_OK) {
         of_assert(is_stopping(run));
     }
-    of_slot_give_back(slot, &run->area_sets);
+    of_buffers_give_back(&run->buffers, slot);
     of_slot_enter(slot, OF_SLOT_FREE);
     of_lanes_leave(&run->lanes, &slot->turn);
     run->busy_count--;
@@ -168,7 +168,7 @@ static void note_worked(struct of_run *run, struct of_slot *slot)
         slot->error = lost;
     }
     if (slot->is_last_round) {
-        of_slot_give_back(slot, &run->area_sets);
+        of_buffers_give_back(&run->buffers, slot);
     }
     if (slot->error.status != ONEFOLD_OK) {
         fail(run, slot->visit.number, &slot->error);
@@ -187,7 +187,7 @@ static bool take_back(struct of_run *run)
 {
     struct of_slot *slot;
     onefold_error error;
-    bool any = of_area_sets_take(&run->area_sets, &error);
+    bool any = of_buffers_take(&run->buffers, &error);
 
     if (any && error.status != ONEFOLD_OK) {
         fail(run, 0, &error); /* no visit's own, and none can go on */
@@ -210,7 +210,7 @@ static bool move_free(struct of_run *run, struct of_slot *slot)
 {
     uint64_t visit_number;
 
-    if ((!slot->out_loaded && !run->job.survey) ||
+    if (!of_buffers_may_feed(&run->buffers, slot) ||
         !of_lanes_feed(&run->lanes, feed_limit(run), &visit_number, &slot->turn)) {
         return false;
     }
@@ -266,7 +266,7 @@ static bool issue_reads(struct of_run *run)
         onefold_error error;
 
         of_err_clear(&error);
-        if (of_feed_issue(slot, &run->source, &run->io, &run->area_sets, &error) != ONEFOLD_OK) {
+        if (of_feed_issue(slot, &run->source, &run->io, &run->buffers, &error) != ONEFOLD_OK) {
             fail(run, slot->visit.number, &error);
             return true;
         }
@@ -450,19 +450,6 @@ static bool move_slots(struct of_run *run)
     return any;
 }
 
-/* Memory of an output for the next slot that could be fed. A survey needs none, but the pass after
- * it does. */
-static void want_out(struct of_run *run)
-{
-    for (uint32_t i = 0; i < run->slot_count && !of_lanes_are_dry(&run->lanes, feed_limit(run));
-         i++) {
-        if (!run->slots[i].out_loaded) {
-            of_slot_want_out(&run->slots[i], &run->area_sets);
-            return;
-        }
-    }
-}
-
 /* ---- The loop ---- */
 
 /* File of the oldest visit that waits for the disk, or NULL. */
@@ -525,7 +512,7 @@ onefold_status of_loop(struct of_run *run, onefold_error *err)
     const uint32_t lane_count = run->job.survey ? 1 : run->plan->how.hash_thread_count;
 
     run->failed_visit = UINT64_MAX;
-    run->area_sets.needs_outs = !run->job.survey;
+    run->buffers.needs_outs = !run->job.survey;
     of_lanes_begin(&run->lanes, run->plan, lane_count, run->job.survey);
     run->sums.next_visit = run->lanes.next_visit;
     for (;;) {
@@ -537,7 +524,9 @@ onefold_status of_loop(struct of_run *run, onefold_error *err)
         moved = move_slots(run) || moved;
         moved = issue_reads(run) || moved;
         issue_writes(run);
-        want_out(run);
+        if (!of_lanes_are_dry(&run->lanes, feed_limit(run))) {
+            of_buffers_want_out(&run->buffers); /* a survey needs none, but the pass after it */
+        }
         if (run->busy_count == 0 && of_lanes_are_dry(&run->lanes, feed_limit(run))) {
             break;
         }

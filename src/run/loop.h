@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "plan/plan.h"
+#include "run/buffers.h"
 #include "run/hasher.h"
 #include "run/job.h"
 #include "run/lane.h"
@@ -51,7 +52,7 @@ struct of_run {
     struct of_kern kern;
     struct of_job_context job;
     struct of_slot_sizes sizes;
-    struct of_area_sets area_sets;
+    struct of_buffers buffers;
     struct of_slot *slots;
     uint32_t slot_count;
     bool has_io;

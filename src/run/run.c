@@ -50,7 +50,6 @@ static const char map_name[] = "mmap";
 /* Requests in flight at most; more does not make any disk faster. */
 enum { IO_DEPTH_MAX = 256 };
 /* Of the f32 blocks in a worker's scratch. */
-enum { SCRATCH_ALIGN = 64 };
 
 /* ---- Before the tensors ---- */
 
@@ -120,17 +119,11 @@ static onefold_status make_slots(struct of_run *run, onefold_error *err)
         return of_err_set(err, "memory", "no memory for the slots of the run");
     }
     for (uint32_t i = 0; i < how->slot_count; i++) {
-        OF_TRY(of_slot_init(&run->slots[i], i, &run->sizes, &run->pool, &run->arena, err));
+        OF_TRY(of_slot_init(&run->slots[i], i, &run->sizes, &run->arena, err));
+        of_buffers_place(how, &run->pool, &run->slots[i]);
         run->slot_count++;
     }
     return ONEFOLD_OK;
-}
-
-/* Of one worker, so that the next one's starts aligned. */
-static uint64_t scratch_bytes(const struct of_plan *plan)
-{
-    return of_num_align_up(of_num_max(plan->how.scratch_bytes, of_chunks_scratch_bytes(plan)),
-                           SCRATCH_ALIGN);
 }
 
 static onefold_status start_io(struct of_run *run, onefold_error *err)
@@ -177,15 +170,14 @@ static onefold_status start_threads(struct of_run *run, onefold_error *err)
                                                  .work = of_job_work,
                                                  .done = of_job_done,
                                                  .context = &run->job,
-                                                 .scratch =
-                                                     run->pool.data + of_slots_part_bytes(how),
-                                                 .scratch_bytes = scratch_bytes(run->plan),
+                                                 .scratch = run->pool.data,
+                                                 .scratch_bytes = how->scratch_bytes,
                                                  .group_bytes = run->pool.part_bytes,
                                                  .nodes = &run->nodes};
 
     run->job = (struct of_job_context){
         .plan = run->plan, .kern = &run->kern, .io = &run->io, .rows = run->plan->rows};
-    of_loader_tell(&run->area_sets.loader, of_job_done, &run->job);
+    of_loader_tell(&run->buffers.loader, of_job_done, &run->job);
     /* The workers last: where threads are few, it is they of whom fewer will do. */
     if (run->writes && run->plan->sums != 0) {
         OF_TRY(of_hasher_start(&run->hasher, &run->io, how, err));
@@ -207,28 +199,26 @@ static onefold_status start_threads(struct of_run *run, onefold_error *err)
     return ONEFOLD_OK;
 }
 
+/* Before anything else: memory comes while folders are made and files are opened. */
+static onefold_status make_buffers(struct of_run *run, onefold_error *err)
+{
+    const struct of_how *how = &run->plan->how;
+
+    of_assert(of_chunks_scratch_bytes(run->plan) <= how->scratch_bytes);
+    measure(run, &run->sizes);
+    of_nodes_find(&run->nodes, NULL);
+    OF_TRY(of_pool_init_parts(&run->pool, of_buffers_part_bytes(how), how->pool_count, &run->nodes,
+                              err));
+    OF_TRY(make_slots(run, err));
+    of_buffers_init(&run->buffers, how, &run->pool, run->slots);
+    return ONEFOLD_OK;
+}
+
 static onefold_status start(struct of_run *run, onefold_error *err)
 {
-    const struct of_plan *plan = run->plan;
-    const struct of_how *how = &plan->how;
-
-    uint64_t slots_bytes;
-    uint64_t scratches_bytes;
-
-    measure(run, &run->sizes);
-    slots_bytes = of_slots_part_bytes(how);
-    scratches_bytes = of_num_div_ceil(how->worker_count, how->pool_count) * scratch_bytes(plan);
-    of_nodes_find(&run->nodes, NULL);
-    OF_TRY(of_pool_init_parts(&run->pool, slots_bytes + scratches_bytes, how->pool_count,
-                              &run->nodes, err));
-    for (uint32_t i = 0; i < how->pool_count; i++) {
-        OF_TRY(of_pool_load(&run->pool, i, slots_bytes, scratches_bytes, err));
-    }
-    of_area_sets_init(&run->area_sets, how, &run->pool);
-    OF_TRY(make_slots(run, err));
     OF_TRY(start_io(run, err));
     OF_TRY(of_source_init(
-        &run->source, plan,
+        &run->source, run->plan,
         &(struct of_source_options){.buffered_only = strcmp(run->io.backend->name, map_name) == 0,
                                     .ask_cache = may_ask_cache(run)},
         &run->arena, err));
@@ -239,7 +229,7 @@ static onefold_status start(struct of_run *run, onefold_error *err)
 static void stop(struct of_run *run, struct of_run_stats *stats)
 {
     of_ticker_stop(&run->ticker);
-    of_area_sets_finish(&run->area_sets);
+    of_buffers_finish(&run->buffers);
     if (run->has_crew) {
         of_crew_finish(&run->crew);
         stats->worker_idle_ns = run->crew.idle_ns;
@@ -391,7 +381,10 @@ static onefold_status carry_out(struct of_run *run, struct of_run_stats *stats, 
     }
     run->writes = true;
     run->surveys = plan->survey.need != OF_GRAM_NONE && plan->stats == NULL;
-    status = prepare(run, err);
+    status = make_buffers(run, err);
+    if (status == ONEFOLD_OK) {
+        status = prepare(run, err);
+    }
     if (status == ONEFOLD_OK && run->surveys) {
         status = of_sums_init(&run->sums, plan, NULL, NULL, &run->arena, err);
     }
@@ -490,7 +483,10 @@ static onefold_status carry_out_survey(struct of_run *run, const struct of_surve
     OF_TRY(choose_kernels(run, err));
     OF_TRY(of_sums_init(&run->sums, plan, options->step, options->context, &run->arena, err));
     begin_meter(run, plan->read_bytes, 1);
-    status = start(run, err);
+    status = make_buffers(run, err);
+    if (status == ONEFOLD_OK) {
+        status = start(run, err);
+    }
     if (status == ONEFOLD_OK) {
         status = survey(run, err);
         of_meter_show(&run->meter, run->meter.total_bytes, NULL, status == ONEFOLD_OK);

@@ -7,153 +7,6 @@
 #include "base/limits.h"
 #include "base/num.h"
 
-/* How many of `count` lie in one part of the pool. */
-static uint64_t part_share(const struct of_how *how, uint32_t count)
-{
-    return of_num_div_ceil(count, how->pool_count);
-}
-
-static uint64_t set_bytes(const struct of_how *how)
-{
-    return how->slot_bytes - how->out_area_bytes;
-}
-
-static uint64_t out_bytes(const struct of_how *how)
-{
-    return part_share(how, how->slot_count) * how->out_area_bytes;
-}
-
-uint64_t of_slots_part_bytes(const struct of_how *how)
-{
-    return out_bytes(how) + part_share(how, how->set_count) * set_bytes(how);
-}
-
-/* ---- Sets of areas ---- */
-
-_Static_assert(OF_SLOTS_MAX <= 64, "a bit for every set");
-
-void of_area_sets_init(struct of_area_sets *sets, const struct of_how *how, struct of_pool *pool)
-{
-    *sets = (struct of_area_sets){.how = how, .pool = pool, .coming_set = -1};
-    for (uint32_t i = 0; i < how->set_count; i++) {
-        sets->free |= UINT64_C(1) << i;
-    }
-    of_loader_start(&sets->loader, pool);
-}
-
-void of_area_sets_finish(struct of_area_sets *sets)
-{
-    of_loader_finish(&sets->loader);
-}
-
-static bool loader_is_free(const struct of_area_sets *sets)
-{
-    return sets->coming_set < 0 && sets->coming_out == NULL;
-}
-
-bool of_area_sets_take(struct of_area_sets *sets, onefold_error *err)
-{
-    if (!of_loader_take(&sets->loader, err)) {
-        return false;
-    }
-    if (err->status == ONEFOLD_OK && sets->coming_out != NULL) {
-        sets->coming_out->out_loaded = true;
-        sets->loaded_out_count++;
-    } else if (err->status == ONEFOLD_OK) {
-        sets->loaded |= UINT64_C(1) << sets->coming_set;
-        sets->loaded_count++;
-    }
-    sets->coming_set = -1;
-    sets->coming_out = NULL;
-    if (sets->loaded_count == sets->how->set_count &&
-        sets->loaded_out_count == sets->how->slot_count) {
-        sets->pool->loaded = true;
-    }
-    return true;
-}
-
-void of_slot_want_out(struct of_slot *slot, struct of_area_sets *sets)
-{
-    const uint8_t *part = sets->pool->data + slot->pool * sets->pool->part_bytes;
-
-    if (slot->out_loaded || !loader_is_free(sets)) {
-        return;
-    }
-    sets->coming_out = slot;
-    of_loader_ask(&sets->loader, slot->pool, (uint64_t)(slot->out_area - part),
-                  slot->out_area_bytes);
-}
-
-/* Where set `index` begins in its part of the pool. */
-static uint64_t set_offset(const struct of_how *how, uint32_t index)
-{
-    return out_bytes(how) + index / how->pool_count * set_bytes(how);
-}
-
-static void place_areas(struct of_slot *slot, const struct of_area_sets *sets)
-{
-    const struct of_how *how = sets->how;
-    uint8_t *at = sets->pool->data + slot->pool * sets->pool->part_bytes +
-                  set_offset(how, (uint32_t)slot->area_set);
-
-    for (uint32_t i = 0; i <= how->area_count; i++) {
-        slot->areas[i].buffer = at;
-        at += i < how->area_count ? how->area_bytes : how->base_area_bytes;
-    }
-}
-
-/* The first of these sets in the slot's part of the pool, or -1. */
-static int32_t find_set(const struct of_slot *slot, const struct of_how *how, uint64_t which)
-{
-    for (uint32_t i = slot->pool; i < how->set_count; i += how->pool_count) {
-        if ((which >> i & 1) != 0) {
-            return (int32_t)i;
-        }
-    }
-    return -1;
-}
-
-/* Outputs first: a tile needs one for longer than its set. Whoever waits for them does not wait for
- * ever: sets that are loaded were all in use at a time, by slots with outputs, and so is the one
- * that wants another. */
-static bool may_want_set(const struct of_area_sets *sets)
-{
-    return loader_is_free(sets) &&
-           (!sets->needs_outs || sets->loaded_count < sets->loaded_out_count);
-}
-
-void of_slot_borrow(struct of_slot *slot, struct of_area_sets *sets)
-{
-    int32_t set;
-
-    if (slot->area_set >= 0) {
-        return;
-    }
-    set = find_set(slot, sets->how, sets->free & sets->loaded);
-    if (set >= 0) {
-        sets->free &= ~(UINT64_C(1) << set);
-        slot->area_set = set;
-        place_areas(slot, sets);
-        return;
-    }
-    set = find_set(slot, sets->how, sets->free & ~sets->loaded);
-    if (set >= 0 && may_want_set(sets)) {
-        sets->coming_set = set;
-        of_loader_ask(&sets->loader, slot->pool, set_offset(sets->how, (uint32_t)set),
-                      set_bytes(sets->how));
-    }
-}
-
-void of_slot_give_back(struct of_slot *slot, struct of_area_sets *sets)
-{
-    if (slot->area_set >= 0) {
-        sets->free |= UINT64_C(1) << slot->area_set;
-        slot->area_set = -1;
-    }
-}
-
-/* ---- Slots ---- */
-
 static onefold_status make_sums(struct of_slot *slot, const struct of_slot_sizes *sizes,
                                 struct of_arena *arena, onefold_error *err)
 {
@@ -173,17 +26,14 @@ static onefold_status make_sums(struct of_slot *slot, const struct of_slot_sizes
 }
 
 onefold_status of_slot_init(struct of_slot *slot, uint32_t index, const struct of_slot_sizes *sizes,
-                            const struct of_pool *pool, struct of_arena *arena, onefold_error *err)
+                            struct of_arena *arena, onefold_error *err)
 {
     const struct of_how *how = sizes->how;
-    const uint32_t part = index % how->pool_count;
 
-    /* Direct I/O needs every area to start on a block. */
-    of_assert(how->area_bytes % OF_DIRECT_ALIGN_MAX == 0 &&
-              how->base_area_bytes % OF_DIRECT_ALIGN_MAX == 0 &&
-              how->out_area_bytes % OF_DIRECT_ALIGN_MAX == 0);
-    *slot = (struct of_slot){
-        .index = index, .pool = part, .area_count = how->area_count, .area_set = -1};
+    *slot = (struct of_slot){.index = index,
+                             .pool = index % how->pool_count,
+                             .area_count = how->area_count,
+                             .area_set = -1};
     slot->areas = OF_ARENA_NEW(arena, struct of_area, (uint64_t)how->area_count + 1);
     slot->leaves = OF_ARENA_NEW(arena, struct of_digest, sizes->leaf_count_max);
     slot->counts = OF_ARENA_NEW(arena, struct of_step_count, sizes->step_count_max);
@@ -195,9 +45,6 @@ onefold_status of_slot_init(struct of_slot *slot, uint32_t index, const struct o
         slot->areas[i].source_entry = -1;
         slot->areas[i].cache_fd = -1;
     }
-    slot->out_area =
-        pool->data + part * pool->part_bytes + index / how->pool_count * how->out_area_bytes;
-    slot->out_area_bytes = how->out_area_bytes;
     return ONEFOLD_OK;
 }
 

@@ -19,8 +19,6 @@
 #include "plan/plan.h"
 #include "run/lane.h"
 #include "sys/io.h"
-#include "sys/loader.h"
-#include "sys/pool.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -106,44 +104,11 @@ struct of_slot_sizes {
     uint32_t step_count_max;              /* steps of a visit */
     const struct of_survey_shape *survey; /* NULL: none is run */
 };
-/* Bytes that slots take in each part of the pool: their out areas, then the sets of read areas. */
-uint64_t of_slots_part_bytes(const struct of_how *how);
-/* Slot `index` takes its place in the pool, the rest comes from the arena. Ids: memory. */
-OF_NODISCARD onefold_status of_slot_init(struct of_slot *slot, uint32_t index,
-                                         const struct of_slot_sizes *sizes,
-                                         const struct of_pool *pool, struct of_arena *arena,
-                                         onefold_error *err);
 
-/* Sets of read areas. A slot needs one for bytes from the disk, and keeps it until the last of them
- * are worked off; what the page cache holds needs none.
- *
- * Memory of sets and outputs is loaded when it is wanted first, by a thread of its own, one piece
- * at a time and sets and outputs in turn: tiles go round in what is there while more comes. The
- * pool counts as loaded when the last of all was. */
-struct of_area_sets {
-    const struct of_how *how;
-    struct of_pool *pool;
-    struct of_loader loader;
-    uint64_t free;   /* a bit each */
-    uint64_t loaded; /* a bit each */
-    uint32_t loaded_count;
-    uint32_t loaded_out_count;
-    bool needs_outs;    /* this pass: sets do not come before the outputs that go with them */
-    int32_t coming_set; /* the loader has it; -1 = none */
-    struct of_slot *coming_out; /* the same of a slot's output; NULL = none */
-};
-/* Starts the loader; finish in any case. */
-void of_area_sets_init(struct of_area_sets *sets, const struct of_how *how, struct of_pool *pool);
-/* Notes what the loader has done; true when that was something. *err then has its status, id memory
- * when it is not OK. */
-bool of_area_sets_take(struct of_area_sets *sets, onefold_error *err);
-/* Asks for the memory of the slot's output, where it is not there and the loader is free. */
-void of_slot_want_out(struct of_slot *slot, struct of_area_sets *sets);
-/* Takes a set of the slot's part of the pool, where it has none and one is free and loaded: then
- * its area_set is not negative. Otherwise asks for one, where the loader is free. */
-void of_slot_borrow(struct of_slot *slot, struct of_area_sets *sets);
-void of_slot_give_back(struct of_slot *slot, struct of_area_sets *sets);
-void of_area_sets_finish(struct of_area_sets *sets);
+/* Memory from the arena; the slot has no buffers yet. Ids: memory. */
+OF_NODISCARD onefold_status of_slot_init(struct of_slot *slot, uint32_t index,
+                                         const struct of_slot_sizes *sizes, struct of_arena *arena,
+                                         onefold_error *err);
 
 /* The only place where a state changes. */
 void of_slot_enter(struct of_slot *slot, enum of_slot_state state);
