@@ -2,6 +2,9 @@
 /* Merges of one pass and two, with rules of this test's own that solve or see elements. */
 #include "run/run.h"
 
+#include "base/limits.h"
+#include "base/num.h"
+#include "run/view.h"
 #include "support/io_fake.h"
 #include "support/merging.h"
 #include "surveyed.h"
@@ -113,6 +116,7 @@ static onefold_status merge_run(struct merge *merge, const struct world *world)
                      ONEFOLD_OK);
     plan->method = merge->method;
     of_survey_shape_make(merge->method->gram, false, INPUTS, &plan->survey);
+    plan->how.scratch_bytes = of_num_align_up(of_chunks_scratch_bytes(plan), OF_DIRECT_ALIGN_MAX);
     plan->stats = merge->stats;
     for (uint32_t i = 0; i < plan->row_count; i++) {
         plan->rows[i].global = merge->method->class == OF_CLASS_ELEMENT ? global : NULL;

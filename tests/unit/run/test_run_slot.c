@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a slot keeps its parts: nothing overlaps that must not, and blocks start on blocks. */
+/* Where a slot keeps output and plane: nothing overlaps that must not, and blocks start on blocks.
+ */
 #include "run/slot.h"
 
 #include "base/limits.h"
@@ -7,176 +8,12 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
 
-enum { AREA = 8192, BASE = 4096, OUT = 40960, SLOTS = 5, SETS = 3 };
+enum { OUT = 40960 };
 
-static const struct of_how how = {.slot_count = SLOTS,
-                                  .set_count = SETS,
-                                  .pool_count = 1,
-                                  .area_count = 2,
-                                  .area_bytes = AREA,
-                                  .base_area_bytes = BASE,
-                                  .out_area_bytes = OUT,
-                                  .slot_bytes = 2 * AREA + BASE + OUT};
-
-/* A pool of its own, one part more than is split into, so that a wrong part shows. */
-static void begin_pool(struct of_pool *pool, const struct of_how *split)
-{
-    *pool = (struct of_pool){.part_bytes = of_slots_part_bytes(split) + OF_DIRECT_ALIGN_MAX,
-                             .part_count = split->pool_count};
-    pool->size_bytes = split->pool_count * pool->part_bytes;
-    pool->data = aligned_alloc(OF_DIRECT_ALIGN_MAX, pool->size_bytes);
-    assert_non_null(pool->data);
-    memset(pool->data, 0, pool->size_bytes);
-}
-
-/* Takes bytes that nobody has taken before, in the part of the pool that is the slot's. */
-static void take(const struct of_pool *pool, const struct of_slot *slot, uint8_t *bytes,
-                 uint64_t length)
-{
-    const uint8_t *part = pool->data + slot->pool * pool->part_bytes;
-
-    assert_true(bytes >= part && bytes + length <= part + pool->part_bytes);
-    assert_int_equal((uint64_t)(bytes - part) % OF_DIRECT_ALIGN_MAX, 0);
-    for (uint64_t i = 0; i < length; i++) {
-        assert_int_equal(bytes[i], 0);
-        bytes[i] = 1;
-    }
-}
-
-static void take_areas(const struct of_pool *pool, const struct of_slot *slot)
-{
-    take(pool, slot, slot->areas[0].buffer, AREA);
-    take(pool, slot, slot->areas[1].buffer, AREA);
-    take(pool, slot, of_slot_base_area(slot)->buffer, BASE);
-}
-
-/* Every slot has an output of its own, and those that have a set of areas these too, however many
- * parts the pool has; no part has fewer bytes than its slots and sets take. */
-static void test_buffers_do_not_overlap(void **state)
-{
-    (void)state;
-    for (uint32_t parts = 1; parts <= SLOTS; parts++) {
-        struct of_how split = how;
-        const struct of_slot_sizes sizes = {
-            .how = &split, .leaf_count_max = 3, .step_count_max = 2};
-        struct of_slot slots[SLOTS];
-        struct of_area_sets sets;
-        struct of_pool pool;
-        struct of_arena arena;
-        onefold_error err;
-        uint32_t borrowed_count = 0;
-
-        split.pool_count = parts;
-        begin_pool(&pool, &split);
-        assert_true(of_slots_part_bytes(&split) ==
-                    (SLOTS + parts - 1) / parts * OUT +
-                        (SETS + parts - 1) / parts * (2 * AREA + BASE));
-        of_arena_init(&arena, 0);
-        of_area_sets_init(&sets, &split, &pool);
-        for (uint32_t i = 0; i < SLOTS; i++) {
-            assert_int_equal(of_slot_init(&slots[i], i, &sizes, &pool, &arena, &err), ONEFOLD_OK);
-            assert_int_equal(slots[i].state, OF_SLOT_FREE);
-            assert_int_equal(slots[i].pool, i % parts);
-            assert_true(slots[i].area_set < 0);
-            of_area_sets_go_on(&sets);
-            assert_int_equal(of_slot_load_out(&slots[i], &sets, &err), ONEFOLD_OK);
-            take(&pool, &slots[i], slots[i].out_area, OUT);
-            assert_int_equal(of_slot_borrow(&slots[i], &sets, &err), ONEFOLD_OK);
-            if (slots[i].area_set >= 0) {
-                take_areas(&pool, &slots[i]);
-                borrowed_count++;
-            }
-        }
-        assert_int_equal(borrowed_count, SETS);
-        assert_true(pool.loaded);
-        of_arena_finish(&arena);
-        free(pool.data);
-    }
-}
-
-static void begin_slots(struct of_slot *slots, struct of_area_sets *sets, struct of_pool *pool,
-                        struct of_arena *arena)
-{
-    const struct of_slot_sizes sizes = {.how = &how, .leaf_count_max = 3, .step_count_max = 2};
-    onefold_error err;
-
-    begin_pool(pool, &how);
-    of_arena_init(arena, 0);
-    of_area_sets_init(sets, &how, pool);
-    for (uint32_t i = 0; i < SLOTS; i++) {
-        assert_int_equal(of_slot_init(&slots[i], i, &sizes, pool, arena, &err), ONEFOLD_OK);
-    }
-}
-
-/* A set goes from slot to slot; who has one takes no other. */
-static void test_sets_go_round(void **state)
-{
-    struct of_slot slots[SLOTS];
-    struct of_area_sets sets;
-    struct of_pool pool;
-    struct of_arena arena;
-    onefold_error err;
-
-    (void)state;
-    begin_slots(slots, &sets, &pool, &arena);
-    for (uint32_t i = 0; i < SETS; i++) {
-        of_area_sets_go_on(&sets);
-        assert_int_equal(of_slot_borrow(&slots[i], &sets, &err), ONEFOLD_OK);
-        assert_int_equal(of_slot_borrow(&slots[i], &sets, &err), ONEFOLD_OK);
-        assert_int_equal(slots[i].area_set, i);
-    }
-    assert_int_equal(of_slot_borrow(&slots[SETS], &sets, &err), ONEFOLD_OK);
-    assert_true(slots[SETS].area_set < 0);
-    of_slot_give_back(&slots[SETS], &sets); /* has none */
-    of_slot_give_back(&slots[1], &sets);
-    assert_true(slots[1].area_set < 0);
-    assert_int_equal(of_slot_borrow(&slots[SETS], &sets, &err), ONEFOLD_OK);
-    assert_int_equal(slots[SETS].area_set, 1);
-    assert_ptr_equal(slots[SETS].areas[0].buffer, slots[1].areas[0].buffer);
-    of_arena_finish(&arena);
-    free(pool.data);
-}
-
-/* One output and one set are loaded at a time, what is loaded stays so, and the pool is when the
- * last one is. */
-static void test_memory_comes_bit_by_bit(void **state)
-{
-    struct of_slot slots[SLOTS];
-    struct of_area_sets sets;
-    struct of_pool pool;
-    struct of_arena arena;
-    onefold_error err;
-
-    (void)state;
-    begin_slots(slots, &sets, &pool, &arena);
-    for (uint32_t i = 0; i < SETS; i++) {
-        assert_int_equal(of_slot_borrow(&slots[i], &sets, &err), ONEFOLD_OK);
-        assert_int_equal(slots[i].area_set, i);
-        assert_int_equal(of_slot_borrow(&slots[SETS], &sets, &err), ONEFOLD_OK);
-        assert_true(slots[SETS].area_set < 0);
-        of_area_sets_go_on(&sets);
-    }
-    for (uint32_t i = 0; i < SLOTS; i++) {
-        assert_false(pool.loaded);
-        assert_true(of_slot_may_load_out(&slots[i], &sets));
-        assert_int_equal(of_slot_load_out(&slots[i], &sets, &err), ONEFOLD_OK);
-        assert_true(of_slot_may_load_out(&slots[i], &sets));
-        assert_false(of_slot_may_load_out(&slots[(i + 1) % SLOTS], &sets) && i + 1 < SLOTS);
-        of_area_sets_go_on(&sets);
-    }
-    assert_true(pool.loaded);
-    /* A set that was loaded before is there at once. */
-    sets.may_load = false;
-    of_slot_give_back(&slots[1], &sets);
-    assert_int_equal(of_slot_borrow(&slots[SETS], &sets, &err), ONEFOLD_OK);
-    assert_int_equal(slots[SETS].area_set, 1);
-    of_arena_finish(&arena);
-    free(pool.data);
-}
+static const struct of_how how = {.slot_count = 1, .pool_count = 1, .area_count = 2};
 
 static struct of_plan plan_of(struct of_step *steps, struct of_tensor *tensors)
 {
@@ -197,11 +34,11 @@ static void test_output_and_plane(void **state)
                  {ONEFOLD_DTYPE_F64, 8, false}};
     struct of_arena arena;
     onefold_error err;
-    struct of_pool pool = {.data = aligned_alloc(OF_DIRECT_ALIGN_MAX, how.slot_bytes)};
+    uint8_t *out_area = aligned_alloc(OF_DIRECT_ALIGN_MAX, OUT);
     const struct of_slot_sizes sizes = {.how = &how, .leaf_count_max = 1, .step_count_max = 1};
 
     (void)state;
-    assert_non_null(pool.data);
+    assert_non_null(out_area);
     of_arena_init(&arena, 0);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct of_step step = {.kind = OF_STEP_MERGE};
@@ -213,7 +50,9 @@ static void test_output_and_plane(void **state)
             const uint64_t elems = 1000;
             const uint8_t *plane;
 
-            assert_int_equal(of_slot_init(&slot, 0, &sizes, &pool, &arena, &err), ONEFOLD_OK);
+            assert_int_equal(of_slot_init(&slot, 0, &sizes, &arena, &err), ONEFOLD_OK);
+            slot.out_area = out_area;
+            slot.out_area_bytes = OUT;
             slot.visit = (struct of_visit){.step_count = 1,
                                            .elem_count = elems,
                                            .out_offset = offset,
@@ -236,15 +75,12 @@ static void test_output_and_plane(void **state)
         }
     }
     of_arena_finish(&arena);
-    free(pool.data);
+    free(out_area);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_buffers_do_not_overlap),
-        cmocka_unit_test(test_sets_go_round),
-        cmocka_unit_test(test_memory_comes_bit_by_bit),
         cmocka_unit_test(test_output_and_plane),
     };
 

@@ -3,6 +3,9 @@
  * and the order of events; what is not finite. */
 #include "run/survey.h"
 
+#include "base/limits.h"
+#include "base/num.h"
+#include "run/view.h"
 #include "support/io_fake.h"
 #include "support/merging.h"
 #include "support/prng.h"
@@ -62,6 +65,7 @@ static onefold_status survey_run(struct survey *survey, const struct world *worl
     assert_int_equal(of_plan_build(recipe, &survey->merging.plan_options, &report, &plan, err),
                      ONEFOLD_OK);
     plan->survey = survey->shape;
+    plan->how.scratch_bytes = of_num_align_up(of_chunks_scratch_bytes(plan), OF_DIRECT_ALIGN_MAX);
     survey->plan = plan;
     survey->result.step_count = 0;
     status = of_survey_run(plan, &options, &survey->stats, err);

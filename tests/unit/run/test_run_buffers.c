@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who has which part of the pool: nothing overlaps, blocks start on blocks, and nothing is lent
+ * before its memory is there. */
+#include "run/buffers.h"
+
+#include "base/limits.h"
+
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { AREA = 8192, BASE = 4096, OUT = 40960, SCRATCH = 4096, SLOTS = 5, SETS = 3, WORKERS = 2 };
+
+static const struct of_how layout = {.slot_count = SLOTS,
+                                     .set_count = SETS,
+                                     .pool_count = 1,
+                                     .worker_count = WORKERS,
+                                     .scratch_bytes = SCRATCH,
+                                     .area_count = 2,
+                                     .area_bytes = AREA,
+                                     .base_area_bytes = BASE,
+                                     .out_area_bytes = OUT,
+                                     .slot_bytes = 2 * AREA + BASE + OUT};
+
+struct fixture {
+    struct of_how how;
+    struct of_pool pool;
+    struct of_arena arena;
+    struct of_slot slots[SLOTS];
+    struct of_buffers buffers;
+};
+
+/* A pool with a block more behind each part, so that a wrong part shows. */
+static void begin(struct fixture *fixture, uint32_t part_count)
+{
+    struct of_pool *pool = &fixture->pool;
+    const struct of_slot_sizes sizes = {
+        .how = &fixture->how, .leaf_count_max = 3, .step_count_max = 2};
+    onefold_error err;
+
+    fixture->how = layout;
+    fixture->how.pool_count = part_count;
+    *pool =
+        (struct of_pool){.part_bytes = of_buffers_part_bytes(&fixture->how) + OF_DIRECT_ALIGN_MAX,
+                         .part_count = part_count};
+    pool->size_bytes = part_count * pool->part_bytes;
+    pool->data = aligned_alloc(OF_DIRECT_ALIGN_MAX, pool->size_bytes);
+    assert_non_null(pool->data);
+    memset(pool->data, 0, pool->size_bytes);
+    of_arena_init(&fixture->arena, 0);
+    for (uint32_t i = 0; i < SLOTS; i++) {
+        struct of_slot *slot = &fixture->slots[i];
+
+        assert_int_equal(of_slot_init(slot, i, &sizes, &fixture->arena, &err), ONEFOLD_OK);
+        assert_int_equal(slot->state, OF_SLOT_FREE);
+        assert_int_equal(slot->pool, i % part_count);
+        assert_true(slot->area_set < 0);
+        of_buffers_place(&fixture->how, pool, slot);
+    }
+    of_buffers_init(&fixture->buffers, &fixture->how, pool, fixture->slots);
+    fixture->buffers.needs_outs = true;
+}
+
+static void end(struct fixture *fixture)
+{
+    of_buffers_finish(&fixture->buffers);
+    of_arena_finish(&fixture->arena);
+    free(fixture->pool.data);
+}
+
+/* What the loader was asked for is there. */
+static void take(struct fixture *fixture)
+{
+    onefold_error err;
+
+    while (!of_buffers_take(&fixture->buffers, &err)) {
+        (void)sched_yield();
+    }
+    assert_int_equal(err.status, ONEFOLD_OK);
+}
+
+/* Nothing was asked for. */
+static void take_nothing(struct fixture *fixture)
+{
+    onefold_error err;
+
+    assert_false(fixture->buffers.loader.asked);
+    assert_false(of_buffers_take(&fixture->buffers, &err));
+}
+
+/* Scratch and the first output of every part. */
+static void take_first(struct fixture *fixture)
+{
+    for (uint32_t i = 0; i < fixture->how.pool_count; i++) {
+        assert_false(of_buffers_may_feed(&fixture->buffers, &fixture->slots[0]));
+        take(fixture);
+    }
+    take_nothing(fixture);
+}
+
+static void take_all(struct fixture *fixture)
+{
+    struct of_buffers *buffers = &fixture->buffers;
+
+    take_first(fixture);
+    while (!fixture->pool.loaded) {
+        of_buffers_want_out(buffers);
+        for (uint32_t i = 0; i < SLOTS && !buffers->loader.asked; i++) {
+            const bool had_one = fixture->slots[i].area_set >= 0;
+
+            of_buffers_lend(buffers, &fixture->slots[i]);
+            assert_true(had_one || fixture->slots[i].area_set < 0 || fixture->slots[i].out_loaded);
+        }
+        take(fixture);
+    }
+    take_nothing(fixture);
+}
+
+/* Marks bytes that nobody has had before, in the part of the pool that is the slot's. */
+static void mark(const struct fixture *fixture, const struct of_slot *slot, uint8_t *bytes,
+                 uint64_t length)
+{
+    const uint8_t *part = fixture->pool.data + slot->pool * fixture->pool.part_bytes;
+
+    assert_true(bytes >= part && bytes + length <= part + fixture->pool.part_bytes);
+    assert_int_equal((uint64_t)(bytes - part) % OF_DIRECT_ALIGN_MAX, 0);
+    for (uint64_t i = 0; i < length; i++) {
+        assert_int_equal(bytes[i], 0);
+        bytes[i] = 1;
+    }
+}
+
+/* Every worker has scratch of its own, every slot an output, and those that have a set of areas
+ * these too, however many parts the pool has; no part has fewer bytes than that takes. */
+static void test_nothing_overlaps(void **state)
+{
+    (void)state;
+    for (uint32_t parts = 1; parts <= SLOTS; parts++) {
+        struct fixture fixture;
+        const uint64_t workers = (WORKERS + parts - 1) / parts;
+        uint32_t lent_count = 0;
+
+        begin(&fixture, parts);
+        assert_true(of_buffers_part_bytes(&fixture.how) ==
+                    workers * SCRATCH + (SLOTS + parts - 1) / parts * OUT +
+                        (SETS + parts - 1) / parts * (2 * AREA + BASE));
+        take_all(&fixture);
+        for (uint32_t i = 0; i < SLOTS; i++) {
+            struct of_slot *slot = &fixture.slots[i];
+
+            if (i < parts) {
+                mark(&fixture, slot, fixture.pool.data + i * fixture.pool.part_bytes,
+                     workers * SCRATCH);
+            }
+            mark(&fixture, slot, slot->out_area, OUT);
+            of_buffers_lend(&fixture.buffers, slot);
+            if (slot->area_set >= 0) {
+                mark(&fixture, slot, slot->areas[0].buffer, AREA);
+                mark(&fixture, slot, slot->areas[1].buffer, AREA);
+                mark(&fixture, slot, of_slot_base_area(slot)->buffer, BASE);
+                lent_count++;
+            }
+        }
+        assert_int_equal(lent_count, SETS);
+        end(&fixture);
+    }
+}
+
+/* A set goes from slot to slot, the one that was free for longest first; who has one gets no other.
+ */
+static void test_sets_go_round(void **state)
+{
+    struct fixture fixture;
+    struct of_buffers *buffers = &fixture.buffers;
+    struct of_slot *slots = fixture.slots;
+
+    (void)state;
+    begin(&fixture, 1);
+    take_all(&fixture);
+    for (uint32_t i = 0; i < SLOTS; i++) {
+        of_buffers_give_back(buffers, &slots[i]); /* also where it has none */
+        assert_true(slots[i].area_set < 0);
+    }
+    buffers->last_set = SETS - 1;
+    for (uint32_t i = 0; i < SETS; i++) {
+        of_buffers_lend(buffers, &slots[i]);
+        of_buffers_lend(buffers, &slots[i]);
+        assert_int_equal(slots[i].area_set, i);
+    }
+    of_buffers_lend(buffers, &slots[SETS]);
+    assert_true(slots[SETS].area_set < 0);
+    of_buffers_give_back(buffers, &slots[1]);
+    of_buffers_lend(buffers, &slots[SETS]);
+    assert_int_equal(slots[SETS].area_set, 1);
+    assert_ptr_equal(slots[SETS].areas[0].buffer, slots[1].areas[0].buffer);
+    of_buffers_give_back(buffers, &slots[SETS]);
+    of_buffers_give_back(buffers, &slots[2]);
+    of_buffers_lend(buffers, &slots[SETS]);
+    assert_int_equal(slots[SETS].area_set, 2);
+    of_buffers_give_back(buffers, &slots[0]);
+    of_buffers_lend(buffers, &slots[0]);
+    assert_int_equal(slots[0].area_set, 0);
+    end(&fixture);
+}
+
+/* One piece is loaded at a time, a set only after an output for it, and nothing is used before. */
+static void test_memory_comes_bit_by_bit(void **state)
+{
+    struct fixture fixture;
+    struct of_buffers *buffers = &fixture.buffers;
+    struct of_slot *slots = fixture.slots;
+
+    (void)state;
+    begin(&fixture, 1);
+    of_buffers_lend(buffers, &slots[0]);
+    of_buffers_want_out(buffers);
+    take_first(&fixture);
+    assert_true(of_buffers_may_feed(buffers, &slots[0]));
+    assert_false(of_buffers_may_feed(buffers, &slots[1]));
+
+    of_buffers_lend(buffers, &slots[0]);
+    of_buffers_want_out(buffers); /* the loader is busy */
+    assert_true(slots[0].area_set < 0);
+    take(&fixture);
+    take_nothing(&fixture);
+    of_buffers_lend(buffers, &slots[0]);
+    assert_int_equal(slots[0].area_set, 0);
+
+    of_buffers_lend(buffers, &slots[1]); /* has no output yet */
+    take_nothing(&fixture);
+    of_buffers_want_out(buffers);
+    take(&fixture);
+    assert_true(of_buffers_may_feed(buffers, &slots[1]));
+    of_buffers_lend(buffers, &slots[1]);
+    assert_true(slots[1].area_set < 0);
+    take(&fixture);
+
+    /* What is there is lent before more is asked for. */
+    of_buffers_give_back(buffers, &slots[0]);
+    of_buffers_lend(buffers, &slots[1]);
+    assert_int_equal(slots[1].area_set, 1);
+    of_buffers_want_out(buffers);
+    take(&fixture);
+    of_buffers_lend(buffers, &slots[2]);
+    assert_int_equal(slots[2].area_set, 0);
+    take_nothing(&fixture);
+    assert_false(fixture.pool.loaded);
+    end(&fixture);
+}
+
+/* A pass without outputs does not wait for them. */
+static void test_survey_needs_sets_alone(void **state)
+{
+    struct fixture fixture;
+    struct of_buffers *buffers = &fixture.buffers;
+
+    (void)state;
+    begin(&fixture, 1);
+    buffers->needs_outs = false;
+    take_first(&fixture);
+    for (uint32_t i = 0; i < SETS; i++) {
+        assert_true(of_buffers_may_feed(buffers, &fixture.slots[i]));
+        of_buffers_lend(buffers, &fixture.slots[i]);
+        take(&fixture);
+        of_buffers_lend(buffers, &fixture.slots[i]);
+        assert_int_equal(fixture.slots[i].area_set, i);
+    }
+    assert_false(fixture.slots[1].out_loaded);
+    assert_false(fixture.pool.loaded);
+    end(&fixture);
+}
+
+/* Memory that cannot be had is no memory: not lent, and asked for again. */
+static void test_failed_piece_is_not_there(void **state)
+{
+    struct fixture fixture;
+    struct of_buffers *buffers = &fixture.buffers;
+    uint8_t *data;
+    onefold_error err;
+
+    (void)state;
+    begin(&fixture, 1);
+    take_first(&fixture);
+    data = fixture.pool.data;
+    fixture.pool.data = (uint8_t *)(uintptr_t)OF_DIRECT_ALIGN_MAX; /* nothing is mapped there */
+    of_buffers_lend(buffers, &fixture.slots[0]);
+    while (!of_buffers_take(buffers, &err)) {
+        (void)sched_yield();
+    }
+    assert_int_equal(err.status, ONEFOLD_E_MEMORY);
+    assert_string_equal(err.id, "memory");
+    of_buffers_lend(buffers, &fixture.slots[0]);
+    assert_true(fixture.slots[0].area_set < 0);
+    assert_true(buffers->loader.asked);
+    while (!of_buffers_take(buffers, &err)) {
+        (void)sched_yield();
+    }
+    fixture.pool.data = data;
+    of_buffers_lend(buffers, &fixture.slots[0]);
+    take(&fixture);
+    of_buffers_lend(buffers, &fixture.slots[0]);
+    assert_int_equal(fixture.slots[0].area_set, 0);
+    end(&fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_nothing_overlaps),
+        cmocka_unit_test(test_sets_go_round),
+        cmocka_unit_test(test_memory_comes_bit_by_bit),
+        cmocka_unit_test(test_survey_needs_sets_alone),
+        cmocka_unit_test(test_failed_piece_is_not_there),
+    };
+
+    return cmocka_run_group_tests_name("run_buffers", tests, NULL, NULL);
+}
