@@ -4,6 +4,7 @@
 #include "run/buffers.h"
 
 #include "base/limits.h"
+#include "support/nowhere.h"
 
 #include <sched.h>
 #include <setjmp.h>
@@ -146,8 +147,8 @@ static void test_nothing_overlaps(void **state)
 
         begin(&fixture, parts);
         assert_true(of_buffers_part_bytes(&fixture.how) ==
-                    workers * SCRATCH + (SLOTS + parts - 1) / parts * OUT +
-                        (SETS + parts - 1) / parts * (2 * AREA + BASE));
+                    workers * SCRATCH + (uint64_t)((SLOTS + parts - 1) / parts) * OUT +
+                        (uint64_t)((SETS + parts - 1) / parts) * (2 * AREA + BASE));
         take_all(&fixture);
         for (uint32_t i = 0; i < SLOTS; i++) {
             struct of_slot *slot = &fixture.slots[i];
@@ -286,7 +287,7 @@ static void test_failed_piece_is_not_there(void **state)
     begin(&fixture, 1);
     take_first(&fixture);
     data = fixture.pool.data;
-    fixture.pool.data = (uint8_t *)(uintptr_t)OF_DIRECT_ALIGN_MAX; /* nothing is mapped there */
+    fixture.pool.data = nowhere();
     of_buffers_lend(buffers, &fixture.slots[0]);
     while (!of_buffers_take(buffers, &err)) {
         (void)sched_yield();

@@ -3,6 +3,7 @@
 #include "sys/loader.h"
 
 #include "base/limits.h"
+#include "support/nowhere.h"
 
 #include <sched.h>
 #include <setjmp.h>
@@ -87,14 +88,12 @@ static void test_finish(void **state)
 /* Memory that cannot be had is reported, and the loader goes on. */
 static void test_failure(void **state)
 {
-    struct of_pool nowhere = {.data = (uint8_t *)(uintptr_t)OF_DIRECT_ALIGN_MAX,
-                              .size_bytes = 4 * OF_MIB,
-                              .part_bytes = 4 * OF_MIB,
-                              .part_count = 1};
+    struct of_pool missing = {
+        .data = nowhere(), .size_bytes = 4 * OF_MIB, .part_bytes = 4 * OF_MIB, .part_count = 1};
     struct of_loader loader;
 
     (void)state;
-    of_loader_start(&loader, &nowhere);
+    of_loader_start(&loader, &missing);
     for (int i = 0; i < 2; i++) {
         of_loader_ask(&loader, 0, 0, OF_MIB);
         assert_int_equal(wait_for(&loader), ONEFOLD_E_MEMORY);
