@@ -98,6 +98,19 @@ static onefold_status submit(struct of_reader *reader, onefold_error *err)
     return ONEFOLD_OK;
 }
 
+/* As many reads as may be underway, into places that nobody holds. */
+static onefold_status submit_more(struct of_reader *reader, onefold_error *err)
+{
+    const uint64_t oldest = of_num_align_down(reader->release_at, OF_READER_READ_BYTES);
+
+    while (reader->submit_at < reader->size_bytes &&
+           reader->submit_at - oldest < OF_READER_READS * OF_READER_READ_BYTES &&
+           reader->io.in_flight < OF_READER_UNDERWAY_MAX) {
+        OF_TRY(submit(reader, err));
+    }
+    return ONEFOLD_OK;
+}
+
 onefold_status of_reader_open(struct of_reader *reader, int fd, uint64_t size_bytes,
                               onefold_error *err)
 {
@@ -116,10 +129,7 @@ onefold_status of_reader_open(struct of_reader *reader, int fd, uint64_t size_by
     reader->leaves_cache = reader->direct_fd < 0 && reader->direct == OF_DIRECT_AUTO &&
                            size_bytes <= OF_READER_CHUNK_BYTES &&
                            !of_pagecache_is_warm(fd, 0, size_bytes);
-    for (uint32_t i = 0; i < OF_READER_READS && reader->submit_at < size_bytes; i++) {
-        OF_TRY(submit(reader, err));
-    }
-    return ONEFOLD_OK;
+    return submit_more(reader, err);
 }
 
 static void reap(struct of_reader *reader)
@@ -157,6 +167,7 @@ onefold_status of_reader_next(struct of_reader *reader, const uint8_t **ret_data
     of_assert(reader->deliver_at < reader->submit_at);
     while (!reader->is_done[at]) {
         reap(reader);
+        OF_TRY(submit_more(reader, err));
     }
     if (req->result_errno == ENODATA) {
         return of_err_set(err, "input-changed", "the file shrank while it was read");
@@ -188,7 +199,7 @@ onefold_status of_reader_release(struct of_reader *reader, onefold_error *err)
     if (!of_io_release(&reader->io, &reader->reqs[at])) {
         return of_err_set(err, "input-io", "a page of the file could not be loaded");
     }
-    return reader->submit_at < reader->size_bytes ? submit(reader, err) : ONEFOLD_OK;
+    return submit_more(reader, err);
 }
 
 void of_reader_close(struct of_reader *reader)

@@ -15,10 +15,12 @@
 #include <stdint.h>
 
 /* A file is read in long requests, which are handed out in chunks that stay in a core's cache while
- * they are looked at. Of the reads one is held for the most part, so three are underway. Where a
- * request costs the disk something, reading and looking at every line took 1.10 of what reading 1
- * MiB at a time alone takes, with reads of 4 MiB 0.96. */
-enum { OF_READER_READS = 4, OF_READER_READ_CHUNKS = 4 };
+ * they are looked at. Where a request costs the disk something, reading and looking at every line
+ * took 1.10 of what reading 1 MiB at a time alone takes, with reads of 4 MiB 0.96. All but one are
+ * underway at a time: a disk may finish them together, and that one is what it goes on with while
+ * the others are looked at. */
+enum { OF_READER_READS = 5, OF_READER_READ_CHUNKS = 4 };
+enum { OF_READER_UNDERWAY_MAX = OF_READER_READS - 1 };
 #define OF_READER_CHUNK_BYTES (1 * OF_MIB)
 #define OF_READER_READ_BYTES  (OF_READER_READ_CHUNKS * OF_READER_CHUNK_BYTES)
 /* As many may be held at a time: then reads are underway still. */
