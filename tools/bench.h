@@ -176,6 +176,8 @@ onefold_status bench_check_cancel(const struct bench *bench, onefold_error *err)
 
 /* Bytes of the file, or of the files of the folder, that lie in the page cache. */
 uint64_t bench_cached(const struct bench *bench, const char *name);
+/* Waits until the disk is done with what a run wrote and removed, as far as that can be known. */
+void bench_settle(const struct bench *bench, uint64_t removed_bytes);
 /* Takes models first .. first + count - 1 out of the page cache or into it; *ret_wrong_bytes is
  * what would not go, *ret_cached_bytes what is in it now. */
 onefold_status bench_prepare(const struct bench *bench, uint32_t first, uint32_t count,

@@ -8,12 +8,14 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Looked at at a time: mincore wants a byte for each page. */
 #define WINDOW_BYTES (UINT64_C(64) << 20)
 #define PAGE_MIN     UINT64_C(4096)
 #define READ_BYTES   (UINT64_C(1) << 20)
+#define NS_PER_S     UINT64_C(1000000000)
 
 static uint64_t cached_of(int fd)
 {
@@ -119,6 +121,19 @@ static onefold_status prepare_file(const char *name, int fd, uint64_t size, enum
     return ONEFOLD_OK;
 }
 
+/* The disk may be told of what was removed for a while yet (mount option discard), and nothing
+ * waits for that: for as long as a fast disk takes to write it, then. */
+void bench_settle(const struct bench *bench, uint64_t removed_bytes)
+{
+    enum { BYTES_PER_NS = 4 };
+    const uint64_t ns = removed_bytes / BYTES_PER_NS;
+    const struct timespec pause = {.tv_sec = (time_t)(ns / NS_PER_S),
+                                   .tv_nsec = (long)(ns % NS_PER_S)};
+
+    (void)syncfs(bench->folder);
+    (void)nanosleep(&pause, NULL);
+}
+
 onefold_status bench_prepare(const struct bench *bench, uint32_t first, uint32_t count,
                              enum bench_cache cache, uint64_t *ret_wrong_bytes,
                              uint64_t *ret_cached_bytes, onefold_error *err)
@@ -126,8 +141,7 @@ onefold_status bench_prepare(const struct bench *bench, uint32_t first, uint32_t
     uint64_t wrong = 0;
     uint64_t cached = 0;
 
-    /* What earlier runs wrote or removed must not be paid for by the next one. */
-    (void)syncfs(bench->folder);
+    (void)syncfs(bench->folder); /* of the models, the first time */
     for (uint32_t i = first; i < first + count; i++) {
         char name[BENCH_NAME_MAX];
         struct stat about;

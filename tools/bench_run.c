@@ -287,6 +287,8 @@ static onefold_status run_job(const struct bench *bench, const struct bench_grou
     bench_remove(bench, copy_name);
     bench_remove(bench, merged_name);
     bench_remove(bench, numpy_name);
+    /* What this run wrote or removed must not be paid for by the next one. */
+    bench_settle(bench, run->written_bytes);
     return status;
 }
 

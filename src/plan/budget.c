@@ -155,8 +155,8 @@ static uint64_t thread_count(const struct budget *budget)
     const uint64_t of_backend =
         is_backend(budget, "uring") ? ring_thread_count(budget) : IO_THREADS_MAX;
 
-    /* Those that hash, the one that wakes the loop, and the backend's. */
-    return budget->worker_count + budget->hash_thread_count + budget->xxh128_thread_count + 1 +
+    /* Those that hash, the one that wakes the loop, the one that loads buffers, and the backend's. */
+    return budget->worker_count + budget->hash_thread_count + budget->xxh128_thread_count + 2 +
            of_backend;
 }
 
@@ -286,7 +286,7 @@ static void add_fixed(struct budget *budget, uint64_t memory_bytes)
     settle_hash_threads(budget);
     add_line(budget, "program", 1, OF_MEMORY_PROGRAM, "code, libraries, C library");
     add_line(budget, "stacks", thread_count(budget), OF_STACK_BYTES,
-             "workers, hash threads, timer, I/O threads");
+             "workers, hash threads, timer, loader, I/O threads");
     add_line(budget, "recipe", 1,
              of_num_max(RECIPE_BYTES_MIN, RECIPE_FACTOR * build->recipe->text.length),
              "the recipe's text and its parsed form");

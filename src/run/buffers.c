@@ -115,6 +115,21 @@ static void note_set(struct of_buffers *buffers, int32_t set)
     buffers->loaded_set_count++;
 }
 
+/* A part's scratch and first output; on to the next part, or the same one again. */
+static void note_begun(struct of_buffers *buffers, const onefold_error *error)
+{
+    if (error->status == ONEFOLD_OK) {
+        const uint32_t part = buffers->begun_part_count++;
+
+        if (part < buffers->how->slot_count) {
+            note_out(buffers, &buffers->slots[part]);
+        }
+    }
+    if (!all_begun(buffers)) {
+        begin_part(buffers, buffers->begun_part_count);
+    }
+}
+
 bool of_buffers_take(struct of_buffers *buffers, onefold_error *err)
 {
     const struct of_how *how = buffers->how;
@@ -123,12 +138,7 @@ bool of_buffers_take(struct of_buffers *buffers, onefold_error *err)
         return false;
     }
     if (!all_begun(buffers)) {
-        if (err->status == ONEFOLD_OK) {
-            note_out(buffers, &buffers->slots[buffers->begun_part_count++]);
-        }
-        if (!all_begun(buffers)) {
-            begin_part(buffers, buffers->begun_part_count);
-        }
+        note_begun(buffers, err);
     } else if (err->status == ONEFOLD_OK && buffers->coming_out != NULL) {
         note_out(buffers, buffers->coming_out);
     } else if (err->status == ONEFOLD_OK) {

@@ -18,10 +18,9 @@ static void load_piece(struct of_loader *loader)
 {
     onefold_error error;
 
-    of_err_clear(&error);
-    if (of_pool_load(loader->pool, loader->part, loader->offset, loader->size_bytes, &error) !=
+    if (of_pool_load(loader->pool, loader->part, loader->offset, loader->size_bytes, &error) ==
         ONEFOLD_OK) {
-        of_assert(error.status != ONEFOLD_OK);
+        of_err_clear(&error);
     }
     lock(loader);
     loader->error = error;
@@ -59,9 +58,7 @@ void of_loader_start(struct of_loader *loader, const struct of_pool *pool)
     *loader = (struct of_loader){.pool = pool};
     of_assert(pthread_mutex_init(&loader->mutex, NULL) == 0);
     of_assert(pthread_cond_init(&loader->changed, NULL) == 0);
-    if (of_thread_start(&loader->thread, serve, loader, &ignored) != ONEFOLD_OK) {
-        of_assert(!loader->thread.running);
-    }
+    loader->has_thread = of_thread_start(&loader->thread, serve, loader, &ignored) == ONEFOLD_OK;
 }
 
 void of_loader_tell(struct of_loader *loader, of_crew_done_fn *done, void *context)
@@ -83,7 +80,7 @@ void of_loader_ask(struct of_loader *loader, uint32_t part, uint64_t offset, uin
     loader->busy = true;
     of_assert(pthread_cond_signal(&loader->changed) == 0);
     unlock(loader);
-    if (!loader->thread.running) {
+    if (!loader->has_thread) {
         load_piece(loader);
     }
 }

@@ -17,6 +17,7 @@
 struct of_loader {
     const struct of_pool *pool;
     struct of_thread thread;
+    bool has_thread;
     bool asked; /* control thread: a piece is with the loader */
 
     pthread_mutex_t mutex; /* over what follows */

@@ -281,7 +281,7 @@ static void hash_threads_follow_cpus_and_shards(void **state)
         assert_true(total(planned.plan) <= rows[i].memory_bytes);
         assert_int_equal(line(planned.plan, "stacks"),
                          (planned.plan->how.worker_count + rows[i].count +
-                          planned.plan->how.xxh128_thread_count + 1 + 16) *
+                          planned.plan->how.xxh128_thread_count + 2 + 16) *
                              OF_STACK_BYTES);
         assert_int_equal(planned.plan->how.xxh128_thread_count,
                          rows[i].cpus > 1 && rows[i].sums == (OF_SUM_SHA256 | OF_SUM_XXH128));
@@ -348,7 +348,7 @@ static void pools_and_rings_follow_nodes_and_workers(void **state)
                        : how->ring_count > 1                                  ? how->ring_count
                                                                               : 0;
         assert_int_equal(line(planned.plan, "stacks"),
-                         (how->worker_count + 1 + how->xxh128_thread_count + 1 + ring_threads) *
+                         (how->worker_count + 1 + how->xxh128_thread_count + 2 + ring_threads) *
                              OF_STACK_BYTES);
         planned_finish(&planned);
     }

@@ -118,6 +118,7 @@ static void test_no_thread(void **state)
     (void)pthread_cond_signal(&loader.changed);
     (void)pthread_mutex_unlock(&loader.mutex);
     of_thread_join(&loader.thread);
+    loader.has_thread = false;
     of_loader_ask(&loader, 0, 0, 2 * OF_MIB);
     assert_true(of_loader_take(&loader, &err));
     assert_int_equal(err.status, ONEFOLD_OK);
