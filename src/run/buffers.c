@@ -158,20 +158,7 @@ bool of_buffers_may_feed(const struct of_buffers *buffers, const struct of_slot 
     return all_begun(buffers) && (slot->out_loaded || !buffers->needs_outs);
 }
 
-void of_buffers_want_out(struct of_buffers *buffers)
-{
-    for (uint32_t i = 0; i < buffers->how->slot_count && loader_is_free(buffers); i++) {
-        struct of_slot *slot = &buffers->slots[i];
-
-        if (!slot->out_loaded) {
-            buffers->coming_out = slot;
-            of_loader_ask(&buffers->loader, slot->pool, out_offset(buffers->how, i),
-                          slot->out_area_bytes);
-        }
-    }
-}
-
-/* ---- Sets ---- */
+/* ---- Sets, and what is loaded next ---- */
 
 /* The first of these sets in the slot's part of the pool behind the one that was lent last, or -1.
  * Sets go round: bytes from a disk arrive more slowly in memory that a worker has just looked at
@@ -200,9 +187,37 @@ static bool may_want_set(const struct of_buffers *buffers)
            (!buffers->needs_outs || buffers->loaded_set_count < buffers->loaded_out_count);
 }
 
-void of_buffers_lend(struct of_buffers *buffers, struct of_slot *slot)
+static void ask_for_set(struct of_buffers *buffers, uint32_t part, uint32_t set)
 {
     const struct of_how *how = buffers->how;
+
+    buffers->coming_set = (int32_t)set;
+    of_loader_ask(&buffers->loader, part, set_offset(how, set), set_bytes(how));
+}
+
+void of_buffers_want_more(struct of_buffers *buffers)
+{
+    const struct of_how *how = buffers->how;
+
+    if (buffers->lent_count >= how->set_count && may_want_set(buffers)) {
+        for (uint32_t i = 0; i < how->set_count && loader_is_free(buffers); i++) {
+            if ((buffers->loaded_sets >> i & 1) == 0) {
+                ask_for_set(buffers, i % how->pool_count, i);
+            }
+        }
+    }
+    for (uint32_t i = 0; i < how->slot_count && loader_is_free(buffers); i++) {
+        struct of_slot *slot = &buffers->slots[i];
+
+        if (!slot->out_loaded) {
+            buffers->coming_out = slot;
+            of_loader_ask(&buffers->loader, slot->pool, out_offset(how, i), slot->out_area_bytes);
+        }
+    }
+}
+
+void of_buffers_lend(struct of_buffers *buffers, struct of_slot *slot)
+{
     int32_t set;
 
     if (slot->area_set >= 0) {
@@ -212,14 +227,14 @@ void of_buffers_lend(struct of_buffers *buffers, struct of_slot *slot)
     if (set >= 0) {
         buffers->free_sets &= ~(UINT64_C(1) << set);
         buffers->last_set = (uint32_t)set;
+        buffers->lent_count++;
         slot->area_set = set;
         place_areas(buffers, slot);
         return;
     }
     set = find_set(buffers, slot, buffers->free_sets & ~buffers->loaded_sets);
     if (set >= 0 && may_want_set(buffers)) {
-        buffers->coming_set = set;
-        of_loader_ask(&buffers->loader, slot->pool, set_offset(how, (uint32_t)set), set_bytes(how));
+        ask_for_set(buffers, slot->pool, (uint32_t)set);
     }
 }
 

@@ -30,7 +30,8 @@ struct of_buffers {
     uint64_t free_sets;        /* a bit each */
     uint64_t loaded_sets;      /* a bit each */
     uint32_t loaded_set_count;
-    uint32_t last_set; /* lent last */
+    uint32_t last_set;   /* lent last */
+    uint64_t lent_count; /* so many times was one lent */
     uint32_t loaded_out_count;
     int32_t coming_set;         /* the loader has it; -1 = none */
     struct of_slot *coming_out; /* the same of a slot's output; NULL = none */
@@ -49,8 +50,10 @@ void of_buffers_init(struct of_buffers *buffers, const struct of_how *how, struc
 bool of_buffers_take(struct of_buffers *buffers, onefold_error *err);
 /* Is there the memory for a visit in this slot, but for read areas? */
 bool of_buffers_may_feed(const struct of_buffers *buffers, const struct of_slot *slot);
-/* Asks for the memory of one more output, where the loader is free. */
-void of_buffers_want_out(struct of_buffers *buffers);
+/* Asks for memory that is likely to be wanted, where the loader is free: of one more output, or
+ * once as many sets were lent as there are, of one more set. So every run but a short one, or one
+ * that reads next to nothing from the disk, has all of its memory soon. */
+void of_buffers_want_more(struct of_buffers *buffers);
 /* Lends the slot a set of its part of the pool, where it has none and one is free and loaded: then
  * its area_set is not negative. Otherwise asks for the memory of one, where the loader is free. */
 void of_buffers_lend(struct of_buffers *buffers, struct of_slot *slot);

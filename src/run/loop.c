@@ -525,7 +525,7 @@ onefold_status of_loop(struct of_run *run, onefold_error *err)
         moved = issue_reads(run) || moved;
         issue_writes(run);
         if (!of_lanes_are_dry(&run->lanes, feed_limit(run))) {
-            of_buffers_want_out(&run->buffers); /* a survey needs none, but the pass after it */
+            of_buffers_want_more(&run->buffers); /* outputs for the pass after a survey, too */
         }
         if (run->busy_count == 0 && of_lanes_are_dry(&run->lanes, feed_limit(run))) {
             break;

@@ -109,7 +109,7 @@ static void take_all(struct fixture *fixture)
 
     take_first(fixture);
     while (!fixture->pool.loaded) {
-        of_buffers_want_out(buffers);
+        of_buffers_want_more(buffers);
         for (uint32_t i = 0; i < SLOTS && !buffers->loader.asked; i++) {
             const bool had_one = fixture->slots[i].area_set >= 0;
 
@@ -218,13 +218,13 @@ static void test_memory_comes_bit_by_bit(void **state)
     (void)state;
     begin(&fixture, 1);
     of_buffers_lend(buffers, &slots[0]);
-    of_buffers_want_out(buffers);
+    of_buffers_want_more(buffers);
     take_first(&fixture);
     assert_true(of_buffers_may_feed(buffers, &slots[0]));
     assert_false(of_buffers_may_feed(buffers, &slots[1]));
 
     of_buffers_lend(buffers, &slots[0]);
-    of_buffers_want_out(buffers); /* the loader is busy */
+    of_buffers_want_more(buffers); /* the loader is busy */
     assert_true(slots[0].area_set < 0);
     take(&fixture);
     take_nothing(&fixture);
@@ -233,7 +233,7 @@ static void test_memory_comes_bit_by_bit(void **state)
 
     of_buffers_lend(buffers, &slots[1]); /* has no output yet */
     take_nothing(&fixture);
-    of_buffers_want_out(buffers);
+    of_buffers_want_more(buffers);
     take(&fixture);
     assert_true(of_buffers_may_feed(buffers, &slots[1]));
     of_buffers_lend(buffers, &slots[1]);
@@ -244,12 +244,49 @@ static void test_memory_comes_bit_by_bit(void **state)
     of_buffers_give_back(buffers, &slots[0]);
     of_buffers_lend(buffers, &slots[1]);
     assert_int_equal(slots[1].area_set, 1);
-    of_buffers_want_out(buffers);
+    of_buffers_want_more(buffers);
     take(&fixture);
     of_buffers_lend(buffers, &slots[2]);
     assert_int_equal(slots[2].area_set, 0);
     take_nothing(&fixture);
     assert_false(fixture.pool.loaded);
+    end(&fixture);
+}
+
+/* Once as many sets were lent as there are, the others are loaded though nobody waits for them; not
+ * before. */
+static void test_all_is_there_soon(void **state)
+{
+    struct fixture fixture;
+    struct of_buffers *buffers = &fixture.buffers;
+
+    (void)state;
+    begin(&fixture, 1);
+    take_first(&fixture);
+    of_buffers_lend(buffers, &fixture.slots[0]);
+    take(&fixture);
+    for (uint32_t i = 0; i < SETS - 1; i++) {
+        of_buffers_lend(buffers, &fixture.slots[0]);
+        assert_true(fixture.slots[0].area_set >= 0);
+        of_buffers_give_back(buffers, &fixture.slots[0]);
+    }
+    for (uint32_t i = 1; i < SLOTS; i++) {
+        of_buffers_want_more(buffers);
+        take(&fixture);
+    }
+    of_buffers_want_more(buffers);
+    take_nothing(&fixture);
+    assert_int_equal(buffers->loaded_out_count, SLOTS);
+    assert_int_equal(buffers->loaded_set_count, 1);
+    of_buffers_lend(buffers, &fixture.slots[0]);
+    for (uint32_t i = 1; i < SETS; i++) {
+        assert_false(fixture.pool.loaded);
+        of_buffers_want_more(buffers);
+        take(&fixture);
+    }
+    assert_true(fixture.pool.loaded);
+    of_buffers_want_more(buffers);
+    take_nothing(&fixture);
     end(&fixture);
 }
 
@@ -314,6 +351,7 @@ int main(void)
         cmocka_unit_test(test_nothing_overlaps),
         cmocka_unit_test(test_sets_go_round),
         cmocka_unit_test(test_memory_comes_bit_by_bit),
+        cmocka_unit_test(test_all_is_there_soon),
         cmocka_unit_test(test_survey_needs_sets_alone),
         cmocka_unit_test(test_failed_piece_is_not_there),
     };
