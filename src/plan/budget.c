@@ -155,7 +155,8 @@ static uint64_t thread_count(const struct budget *budget)
     const uint64_t of_backend =
         is_backend(budget, "uring") ? ring_thread_count(budget) : IO_THREADS_MAX;
 
-    /* Those that hash, the one that wakes the loop, the one that loads buffers, and the backend's. */
+    /* Those that hash, the one that wakes the loop, the one that loads buffers, and the backend's.
+     */
     return budget->worker_count + budget->hash_thread_count + budget->xxh128_thread_count + 2 +
            of_backend;
 }

@@ -162,7 +162,7 @@ bool of_buffers_may_feed(const struct of_buffers *buffers, const struct of_slot 
 
 /* The first of these sets in the slot's part of the pool behind the one that was lent last, or -1.
  * Sets go round: bytes from a disk arrive more slowly in memory that a worker has just looked at
- * (docs/decisions/010-bytes-in-flight.md). */
+ * (docs/decisions/015-loaded-beside-the-merge.md). */
 static int32_t find_set(const struct of_buffers *buffers, const struct of_slot *slot,
                         uint64_t which)
 {
@@ -178,9 +178,7 @@ static int32_t find_set(const struct of_buffers *buffers, const struct of_slot *
     return -1;
 }
 
-/* Outputs first: a tile needs one for longer than its set. Whoever waits for them does not wait for
- * ever: the sets that are loaded were all in use at a time, by slots with outputs, and so is the
- * slot that wants another. */
+/* Outputs first: a tile needs one for longer than its set. */
 static bool may_want_set(const struct of_buffers *buffers)
 {
     return loader_is_free(buffers) &&
@@ -233,7 +231,11 @@ void of_buffers_lend(struct of_buffers *buffers, struct of_slot *slot)
         return;
     }
     set = find_set(buffers, slot, buffers->free_sets & ~buffers->loaded_sets);
-    if (set >= 0 && may_want_set(buffers)) {
+    /* The first set of a part does not wait for outputs: where there is one, it comes back from
+     * whoever has it, and nobody waits for ever. */
+    if (set >= 0 &&
+        (may_want_set(buffers) ||
+         (loader_is_free(buffers) && find_set(buffers, slot, buffers->loaded_sets) < 0))) {
         ask_for_set(buffers, slot->pool, (uint32_t)set);
     }
 }
