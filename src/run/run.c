@@ -49,7 +49,6 @@
 static const char map_name[] = "mmap";
 /* Requests in flight at most; more does not make any disk faster. */
 enum { IO_DEPTH_MAX = 256 };
-/* Of the f32 blocks in a worker's scratch. */
 
 /* ---- Before the tensors ---- */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A thread that loads pieces of the pool while others work: where a virtual machine's host has to
- * find the memory first, ten MiB take as long as reading thirty. One piece at a time; one control
+ * find the memory first, ten MiB take as long as reading forty. One piece at a time; one control
  * thread asks and takes. */
 #ifndef OF_SYS_LOADER_H
 #define OF_SYS_LOADER_H

@@ -375,6 +375,43 @@ static void test_failed_piece_is_not_there(void **state)
     end(&fixture);
 }
 
+/* Nothing is fed without scratch, however often its memory is refused; once it is there, all goes
+ * on.
+ */
+static void test_failed_scratch_is_asked_for_again(void **state)
+{
+    struct fixture fixture;
+    struct of_buffers *buffers = &fixture.buffers;
+    uint8_t *data;
+    onefold_error err;
+
+    (void)state;
+    if (!nowhere_is_refused()) {
+        SKIP_TEST("memory that cannot be had is not refused here");
+    }
+    begin(&fixture, 1);
+    of_buffers_finish(buffers);
+    data = fixture.pool.data;
+    fixture.pool.data = nowhere();
+    of_buffers_init(buffers, &fixture.how, &fixture.pool, fixture.slots);
+    buffers->needs_outs = true;
+    for (int i = 0; i < 2; i++) {
+        while (!of_buffers_take(buffers, &err)) {
+            (void)sched_yield();
+        }
+        assert_int_equal(err.status, ONEFOLD_E_MEMORY);
+        assert_false(of_buffers_may_feed(buffers, &fixture.slots[0]));
+        assert_true(buffers->loader.asked);
+    }
+    of_buffers_finish(buffers);
+    fixture.pool.data = data;
+    of_buffers_init(buffers, &fixture.how, &fixture.pool, fixture.slots);
+    buffers->needs_outs = true;
+    take_first(&fixture);
+    assert_true(of_buffers_may_feed(buffers, &fixture.slots[0]));
+    end(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -385,6 +422,7 @@ int main(void)
         cmocka_unit_test(test_all_is_there_soon),
         cmocka_unit_test(test_survey_needs_sets_alone),
         cmocka_unit_test(test_failed_piece_is_not_there),
+        cmocka_unit_test(test_failed_scratch_is_asked_for_again),
     };
 
     return cmocka_run_group_tests_name("run_buffers", tests, NULL, NULL);
