@@ -114,7 +114,7 @@ typedef struct onefold_plan_options {
 } onefold_plan_options;
 
 typedef struct onefold_plan_info {
-    uint64_t read_bytes;
+    uint64_t read_bytes; /* at most: an input that the rule leaves out is not read twice */
     uint64_t write_bytes;
     uint64_t tensor_count;
     uint64_t shard_count;

@@ -287,7 +287,7 @@ struct of_plan {
     } * notices;
     uint32_t notice_count;
 
-    uint64_t read_bytes;           /* of all passes together */
+    uint64_t read_bytes;           /* of all passes; a rule may leave some out */
     uint64_t write_bytes;          /* tensor data and headers */
     struct of_survey_shape survey; /* need NONE: one pass */
     uint32_t pass_count;           /* reads of the inputs: 1, or 2 with a survey before the blend */

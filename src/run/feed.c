@@ -8,17 +8,40 @@
 
 #include <errno.h>
 
-/* Does the visit need the bytes of this input? Only a lone copy step can do without some. */
-static bool is_needed(const struct of_slot *slot, const struct of_plan *plan, uint32_t input,
-                      struct of_range *ret_range)
+/* A copy of bytes that are not compared needs those of its source only. */
+static bool is_lone_copy(const struct of_visit *visit, const struct of_step *steps)
 {
-    const struct of_step *step = &plan->steps[slot->visit.first_step];
+    return visit->step_count == 1 && steps->kind == OF_STEP_COPY && !steps->compare;
+}
 
-    if (slot->visit.step_count == 1 && step->kind == OF_STEP_COPY && !step->compare &&
-        input != step->source) {
+/* Does the pass do without an input because the rule gave it a coefficient of 0? Steps that merge
+ * in another way may need it all the same. */
+static bool is_unselected(const struct of_visit *visit, const struct of_job_context *job,
+                          uint32_t input)
+{
+    const struct of_step *steps = &job->plan->steps[visit->first_step];
+
+    if (job->selected == NULL || input == job->plan->input_count || job->selected[input]) {
         return false;
     }
-    of_plan_visit_range(plan, &slot->visit, input, ret_range);
+    for (uint32_t i = 0; i < visit->step_count; i++) {
+        if (steps[i].kind != OF_STEP_MERGE || job->rows[steps[i].row].is_alone) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_needed(const struct of_slot *slot, const struct of_job_context *job, uint32_t input,
+                      struct of_range *ret_range)
+{
+    const struct of_step *steps = &job->plan->steps[slot->visit.first_step];
+
+    if ((is_lone_copy(&slot->visit, steps) && input != steps->source) ||
+        is_unselected(&slot->visit, job, input)) {
+        return false;
+    }
+    of_plan_visit_range(job->plan, &slot->visit, input, ret_range);
     return ret_range->shard != OF_PLACE_ABSENT && ret_range->byte_count > 0;
 }
 
@@ -37,23 +60,23 @@ static void want(struct of_slot *slot, struct of_area *area, uint32_t input,
 }
 
 /* Takes up to area_count needed inputs from next_input on. */
-static void choose_round(struct of_slot *slot, const struct of_plan *plan)
+static void choose_round(struct of_slot *slot, const struct of_job_context *job)
 {
+    const uint32_t input_count = job->plan->input_count;
     struct of_range range;
 
     slot->round_count = 0;
-    while (slot->next_input < plan->input_count && slot->round_count < slot->area_count) {
-        if (is_needed(slot, plan, slot->next_input, &range)) {
+    while (slot->next_input < input_count && slot->round_count < slot->area_count) {
+        if (is_needed(slot, job, slot->next_input, &range)) {
             want(slot, &slot->areas[slot->round_count], slot->next_input, &range);
             slot->round_count++;
         }
         slot->next_input++;
     }
-    while (slot->next_input < plan->input_count &&
-           !is_needed(slot, plan, slot->next_input, &range)) {
+    while (slot->next_input < input_count && !is_needed(slot, job, slot->next_input, &range)) {
         slot->next_input++;
     }
-    slot->is_last_round = slot->next_input == plan->input_count;
+    slot->is_last_round = slot->next_input == input_count;
 }
 
 static bool has_merge_step(const struct of_slot *slot, const struct of_plan *plan)
@@ -66,9 +89,29 @@ static bool has_merge_step(const struct of_slot *slot, const struct of_plan *pla
     return false;
 }
 
-void of_feed_begin(struct of_slot *slot, const struct of_plan *plan, uint64_t visit_number,
-                   bool survey)
+uint64_t of_feed_unselected_bytes(const struct of_job_context *job)
 {
+    const struct of_plan *plan = job->plan;
+    uint64_t bytes = 0;
+
+    for (uint64_t number = 0; job->selected != NULL && number < plan->visit_count; number++) {
+        struct of_visit visit;
+        struct of_range range;
+
+        of_plan_visit(plan, number, &visit);
+        for (uint32_t i = 0; i < plan->input_count; i++) {
+            if (is_unselected(&visit, job, i)) {
+                of_plan_visit_range(plan, &visit, i, &range);
+                bytes += range.byte_count;
+            }
+        }
+    }
+    return bytes;
+}
+
+void of_feed_begin(struct of_slot *slot, const struct of_job_context *job, uint64_t visit_number)
+{
+    const struct of_plan *plan = job->plan;
     struct of_area *base = of_slot_base_area(slot);
     struct of_range range;
 
@@ -89,20 +132,20 @@ void of_feed_begin(struct of_slot *slot, const struct of_plan *plan, uint64_t vi
     base->data = NULL;
     base->wanted = false;
     base->input = plan->input_count;
-    if (plan->has_base && is_needed(slot, plan, plan->input_count, &range)) {
+    if (plan->has_base && is_needed(slot, job, plan->input_count, &range)) {
         want(slot, base, plan->input_count, &range);
     }
-    choose_round(slot, plan);
-    if (!survey) {
+    choose_round(slot, job);
+    if (!job->survey) {
         of_slot_place(slot, plan, !slot->is_last_round && has_merge_step(slot, plan));
     }
 }
 
-void of_feed_next_round(struct of_slot *slot, const struct of_plan *plan)
+void of_feed_next_round(struct of_slot *slot, const struct of_job_context *job)
 {
     of_slot_enter(slot, OF_SLOT_READING);
     slot->is_first_round = false;
-    choose_round(slot, plan);
+    choose_round(slot, job);
 }
 
 static void submit_read(struct of_slot *slot, struct of_area *area,

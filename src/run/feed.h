@@ -8,19 +8,21 @@
 #include "base/err.h"
 #include "plan/plan.h"
 #include "run/buffers.h"
+#include "run/job.h"
 #include "run/slot.h"
 #include "run/source.h"
 #include "sys/io.h"
 
 #include <stdbool.h>
 
+/* Bytes of inputs that a pass does not read because they are not selected. */
+uint64_t of_feed_unselected_bytes(const struct of_job_context *job);
 /* Puts a visit into a free slot and chooses its first round; a survey needs no place for output.
  * The slot is READING afterwards; it may need no read at all (pending_count and unissued_count 0).
  */
-void of_feed_begin(struct of_slot *slot, const struct of_plan *plan, uint64_t visit_number,
-                   bool survey);
+void of_feed_begin(struct of_slot *slot, const struct of_job_context *job, uint64_t visit_number);
 /* Chooses the next round of a slot that has inputs left. */
-void of_feed_next_round(struct of_slot *slot, const struct of_plan *plan);
+void of_feed_next_round(struct of_slot *slot, const struct of_job_context *job);
 /* Issues what can be issued now; the rest stays in unissued_count and is tried again later, when a
  * descriptor, a place in the ring or a set of areas is free. */
 OF_NODISCARD onefold_status of_feed_issue(struct of_slot *slot, struct of_source *source,

@@ -23,7 +23,7 @@ struct of_job_context {
     /* Changed between passes, when no worker has a slot. */
     bool survey;               /* statistics are gathered, nothing is made */
     const struct of_row *rows; /* the plan's, or with the coefficients that the rule found */
-    const bool *selected;      /* [input]: those an element-wise rule goes on with; NULL = all */
+    const bool *selected;      /* [input]: those that the rule goes on with; NULL = all */
 };
 
 /* One worker's blocks and what it fetched (run/fetch.h); chunks may follow (run/view.h). The plan's

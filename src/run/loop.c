@@ -178,7 +178,7 @@ static void note_worked(struct of_run *run, struct of_slot *slot)
     } else if (slot->is_last_round) {
         of_slot_enter(slot, OF_SLOT_DONE);
     } else {
-        of_feed_next_round(slot, run->plan);
+        of_feed_next_round(slot, &run->job);
     }
 }
 
@@ -214,7 +214,7 @@ static bool move_free(struct of_run *run, struct of_slot *slot)
         !of_lanes_feed(&run->lanes, feed_limit(run), &visit_number, &slot->turn)) {
         return false;
     }
-    of_feed_begin(slot, run->plan, visit_number, run->job.survey);
+    of_feed_begin(slot, &run->job, visit_number);
     slot->feed_number = run->feed_count++;
     run->busy_count++;
     return true;

@@ -36,6 +36,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/num.h"
+#include "run/feed.h"
 #include "run/loop.h"
 #include "run/survey.h"
 #include "run/view.h"
@@ -341,8 +342,11 @@ static onefold_status solve(struct of_run *run, onefold_error *err)
     }
     OF_TRY(of_solved_make(&run->solved, plan, entries, &run->arena, run->options->report, err));
     run->job.rows = run->solved.rows;
-    run->job.selected =
-        plan->method->class == OF_CLASS_ELEMENT ? run->solved.selected : run->job.selected;
+    /* A vector that is made of all inputs needs all of them. */
+    if (run->solved.some_left_out && plan->extra == NULL) {
+        run->job.selected = run->solved.selected;
+        run->meter.total_bytes -= of_feed_unselected_bytes(&run->job);
+    }
     return ONEFOLD_OK;
 }
 
