@@ -35,6 +35,7 @@ enum kind {
     KIND_ADD_PRODUCTS,
     KIND_ADD_GRAM,
     KIND_ADD_STATS,
+    KIND_AVERAGE_NEAR,
     KIND_ADD_VOTES,
     KIND_DAMP,
     KIND_DIVIDE,
@@ -79,6 +80,7 @@ static const struct row rows[] = {
     {"add_stats", KIND_ADD_STATS, ONEFOLD_DTYPE_F32, 32},
     {"add_votes", KIND_ADD_VOTES, ONEFOLD_DTYPE_F32, 16},
     {"damp", KIND_DAMP, ONEFOLD_DTYPE_F32, 16},
+    {"average_near", KIND_AVERAGE_NEAR, ONEFOLD_DTYPE_F32, 32},
     {"divide", KIND_DIVIDE, ONEFOLD_DTYPE_F32, 4},
     {"scale", KIND_SCALE, ONEFOLD_DTYPE_F32, 4},
     {"finish_delta", KIND_FINISH_DELTA, ONEFOLD_DTYPE_F32, 8},
@@ -138,7 +140,7 @@ static size_t call_sum(const struct of_kern *kern, const struct row *row, struct
     return kern->sum[row->dtype](arrays->acc, &sum, 0, OF_GRAIN_ELEMS);
 }
 
-/* Sums or counts of eight vectors of a grain, in chunks as a survey does it. */
+/* Sums, counts or means of eight vectors of a grain, in chunks as a survey does it. */
 static void call_vectors(const struct of_kern *kern, enum kind kind, struct arrays *arrays)
 {
     enum { CHUNK = 256 };
@@ -149,12 +151,17 @@ static void call_vectors(const struct of_kern *kern, enum kind kind, struct arra
 
     for (size_t at = 0; at < OF_GRAIN_ELEMS; at += CHUNK) {
         const float *d[VECTORS];
+        /* In any order: nothing depends on the values but which of them are taken. */
+        const struct of_kern_near near = {
+            .d = d, .sorted = d, .count = VECTORS, .kept = VECTORS / 2};
 
         for (size_t t = 0; t < VECTORS; t++) {
             d[t] = arrays->base + (at + CHUNK * t) % OF_GRAIN_ELEMS;
         }
         if (kind == KIND_ADD_GRAM) {
             kern->add_gram(arrays->gram, d, VECTORS, CHUNK);
+        } else if (kind == KIND_AVERAGE_NEAR) {
+            kern->average_near(arrays->acc + at, &near, CHUNK);
         } else {
             kern->add_stats(&stats, d, VECTORS, CHUNK);
         }
@@ -235,6 +242,7 @@ static void call_block(const struct of_kern *kern, const struct row *row, struct
     case KIND_SUM:
     case KIND_ADD_GRAM:
     case KIND_ADD_STATS:
+    case KIND_AVERAGE_NEAR:
     case KIND_HASH:
         break; /* see below */
     }
@@ -245,7 +253,8 @@ static void call_kernel(const struct of_kern *kern, const struct row *row, struc
 {
     if (row->kind == KIND_SUM) {
         arrays->sum += call_sum(kern, row, arrays);
-    } else if (row->kind == KIND_ADD_GRAM || row->kind == KIND_ADD_STATS) {
+    } else if (row->kind == KIND_ADD_GRAM || row->kind == KIND_ADD_STATS ||
+               row->kind == KIND_AVERAGE_NEAR) {
         call_vectors(kern, row->kind, arrays);
     } else if (row->kind == KIND_HASH) {
         arrays->sum += kern->hash(arrays->acc, OF_GRAIN_ELEMS * sizeof(float)).bytes[0];

@@ -12,6 +12,9 @@
 #define OF_LIKELY(x)       __builtin_expect(!!(x), 1)
 #define OF_UNLIKELY(x)     __builtin_expect(!!(x), 0)
 #define OF_ALIGNED(n)      __attribute__((aligned(n)))
+/* For a large local array that is written before it is read: our builds clear local variables, and
+ * that is a pass over all of it. */
+#define OF_NOT_CLEARED     __attribute__((uninitialized))
 /* For a function whose constant arguments choose its instructions. */
 #define OF_ALWAYS_INLINE   inline __attribute__((always_inline))
 

@@ -72,6 +72,14 @@ struct of_kern_stats {
     uint64_t in_tail;
 };
 
+/* Finite values of each element, in the order of the inputs and in ascending order. */
+struct of_kern_near {
+    const float *const *d;      /* [count] */
+    const float *const *sorted; /* [count] */
+    uint32_t count;
+    uint32_t kept; /* 1 to count */
+};
+
 struct of_kern {
     /* By dtype; NULL for types that are only copied. */
     of_kern_unpack_fn *unpack[ONEFOLD_DTYPE_COUNT];
@@ -116,6 +124,10 @@ struct of_kern {
     /* v[i] = sum[i], times |vote[i]| / voter[i] (at least 1) where |vote[i]| is below least[i].
      * Each count is rounded to f32, then their quotient. */
     void (*damp)(float *v, const struct of_kern_votes *votes, size_t count);
+
+    /* v[i] = the mean of the `kept` values nearest to the median (with an even count the mean of
+     * the two in the middle), of equally near ones the first; summed in the order of the inputs. */
+    void (*average_near)(float *v, const struct of_kern_near *near, size_t count);
 
     /* acc[i] = acc[i] / divisor */
     void (*divide)(float *acc, float divisor, size_t count);

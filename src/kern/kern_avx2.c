@@ -21,6 +21,9 @@
 #define OF_STATS_MAX(a, b)   _mm256_max_pd((__m256d)(a), (__m256d)(b))
 #include "kern/kern_stats.h"
 
+#define OF_NEAR_BYTES 32
+#include "kern/kern_near.h"
+
 #define XXH_VECTOR XXH_AVX2
 #include "kern/kern_hash.h"
 
@@ -925,6 +928,7 @@ void of_kern_fill_avx2(struct of_kern *kern)
     kern->add_stats = add_stats;
     kern->add_votes = add_votes;
     kern->damp = damp;
+    kern->average_near = average_near;
     kern->divide = divide;
     kern->scale = scale;
     kern->finish_delta = finish_delta;

@@ -715,7 +715,7 @@ static void count_nonfinite(const float *x, size_t count, uint64_t *ret_nan, uin
 
 /* add_products stays with AVX2: the order of the law makes it a chain of additions that wait for
  * each other, whatever the width. divide and add_stats wait for divisions, which are no faster
- * here, and subtract for memory. */
+ * here, subtract for memory, and average_near gains nothing. */
 void of_kern_fill_avx512(struct of_kern *kern)
 {
     kern->unpack[ONEFOLD_DTYPE_F16] = unpack_f16;

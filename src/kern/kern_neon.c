@@ -20,6 +20,9 @@
 #define OF_STATS_MAX(a, b)   vmaxq_f64((float64x2_t)(a), (float64x2_t)(b))
 #include "kern/kern_stats.h"
 
+#define OF_NEAR_BYTES 16
+#include "kern/kern_near.h"
+
 #define XXH_VECTOR XXH_NEON
 #include "kern/kern_hash.h"
 
@@ -914,6 +917,7 @@ void of_kern_fill_neon(struct of_kern *kern)
     kern->add_stats = add_stats;
     kern->add_votes = add_votes;
     kern->damp = damp;
+    kern->average_near = average_near;
     kern->divide = divide;
     kern->scale = scale;
     kern->finish_delta = finish_delta;

@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "kern/kern_elem.h"
 #include "kern/kern_fill.h"
+#include "kern/kern_near.h"
 #include "kern/kern_votes.h"
 
 #include <string.h>
@@ -218,6 +219,13 @@ static void order_pair(float *restrict low, float *restrict high, size_t count)
     }
 }
 
+static void average_near(float *restrict v, const struct of_kern_near *near, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        v[i] = near_elem(near, i);
+    }
+}
+
 static void add_products(double lanes[8], const float *a, const float *b, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -395,6 +403,7 @@ void of_kern_fill_scalar(struct of_kern *kern)
     kern->add_stats = add_stats;
     kern->add_votes = add_votes;
     kern->damp = damp;
+    kern->average_near = average_near;
     kern->divide = divide;
     kern->scale = scale;
     kern->finish_delta = finish_delta;

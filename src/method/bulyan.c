@@ -10,12 +10,11 @@
 #include "method/rows.h"
 #include "method/shares.h"
 
-#include <math.h>
 #include <string.h>
 
 enum { PARAM_F };
 
-/* The values are needed in model order after they were sorted, so sorting runs on a copy: of so
+/* The values are needed in the order of the inputs and sorted, so sorting runs on a copy: of so
  * many values at a time, a quarter of the nearest cache, on the stack. */
 enum { WORK_ELEMS = 4096, STRIP_ELEMS = WORK_ELEMS / OF_NETWORK_WIRES_MAX };
 _Static_assert(OF_BLOCK_CHUNK % STRIP_ELEMS == 0, "a chunk is whole strips");
@@ -66,120 +65,26 @@ static size_t pass_elems(uint32_t count)
     return elems;
 }
 
-/* What one pass works with. */
-struct pass {
-    const struct of_block *block;
-    float *work[OF_NETWORK_WIRES_MAX]; /* rows of `elems` values */
-    uint32_t kept;
-    size_t first;
-    size_t elems;
-    float median[OF_BLOCK_CHUNK];
-};
-
-static void halve(float *restrict middle, const float *restrict a, const float *restrict b)
-{
-    for (size_t i = 0; i < STRIP_ELEMS; i++) {
-        middle[i] = 0.5F * (a[i] + b[i]);
-    }
-}
-
-static void measure(float *restrict distance, const float *restrict d, const float *restrict median)
-{
-    for (size_t i = 0; i < STRIP_ELEMS; i++) {
-        distance[i] = fabsf(d[i] - median[i]);
-    }
-}
-
-static void find_medians(struct pass *pass)
-{
-    const uint32_t count = pass->block->count;
-    const uint32_t high = count / 2;
-    const uint32_t low = (count - 1) / 2;
-
-    for (uint32_t t = 0; t < count; t++) {
-        memcpy(pass->work[t], pass->block->d[t] + pass->first, pass->elems * sizeof(float));
-    }
-    of_network_order(pass->block->kern, pass->work, count, low, high, pass->elems);
-    if (low == high) {
-        memcpy(pass->median, pass->work[low], pass->elems * sizeof(float));
-        return;
-    }
-    for (size_t at = 0; at < pass->elems; at += STRIP_ELEMS) {
-        halve(pass->median + at, pass->work[low] + at, pass->work[high] + at);
-    }
-}
-
-static void find_limits(struct pass *pass)
-{
-    const uint32_t count = pass->block->count;
-
-    for (uint32_t t = 0; t < count; t++) {
-        const float *d = pass->block->d[t] + pass->first;
-
-        for (size_t at = 0; at < pass->elems; at += STRIP_ELEMS) {
-            measure(pass->work[t] + at, d + at, pass->median + at);
-        }
-    }
-    of_network_order(pass->block->kern, pass->work, count, pass->kept - 1, pass->kept - 1,
-                     pass->elems);
-}
-
-/* Everything nearer than the last that is kept, and of what is as far as it the first ones that
- * there is room for. One strip at a time, so that loops have a known length; nothing branches, and
- * what is not taken adds +0, which changes no sum that began with +0. */
-static void average_strip(const struct pass *pass, size_t at)
-{
-    const float *median = pass->median + at;
-    const float *limit = pass->work[pass->kept - 1] + at;
-    const float kept = (float)pass->kept;
-    int32_t room[STRIP_ELEMS];
-    float sum[STRIP_ELEMS] = {0.0F};
-
-    for (size_t i = 0; i < STRIP_ELEMS; i++) {
-        room[i] = (int32_t)pass->kept;
-    }
-    for (uint32_t t = 0; t < pass->block->count; t++) {
-        const float *d = pass->block->d[t] + pass->first + at;
-
-        for (size_t i = 0; i < STRIP_ELEMS; i++) {
-            room[i] -= fabsf(d[i] - median[i]) < limit[i] ? 1 : 0;
-        }
-    }
-    for (uint32_t t = 0; t < pass->block->count; t++) {
-        const float *d = pass->block->d[t] + pass->first + at;
-
-        for (size_t i = 0; i < STRIP_ELEMS; i++) {
-            const float distance = fabsf(d[i] - median[i]);
-            const int32_t equal = distance == limit[i] ? 1 : 0;
-            const int32_t has_room = room[i] > 0 ? 1 : 0;
-            const int32_t nearer = distance < limit[i] ? 1 : 0;
-            const int32_t take = nearer | (equal & has_room);
-            const float term = take != 0 ? d[i] : 0.0F;
-
-            room[i] -= equal & has_room;
-            sum[i] = sum[i] + term;
-        }
-    }
-    for (size_t i = 0; i < STRIP_ELEMS; i++) {
-        pass->block->v[pass->first + at + i] = sum[i] / kept;
-    }
-}
-
 static void blend(const struct of_block *block)
 {
-    _Alignas(64) float space[WORK_ELEMS];
-    struct pass pass = {.block = block, .elems = pass_elems(block->count)};
+    const size_t elems = pass_elems(block->count);
+    OF_NOT_CLEARED OF_ALIGNED(64) float space[WORK_ELEMS];
+    OF_NOT_CLEARED const float *d[OF_NETWORK_WIRES_MAX];
+    OF_NOT_CLEARED float *sorted[OF_NETWORK_WIRES_MAX];
+    const struct of_kern_near near = {.d = d,
+                                      .sorted = (const float *const *)sorted,
+                                      .count = block->count,
+                                      .kept = block->count -
+                                              2 * (uint32_t)block->params->global[PARAM_F]};
 
-    pass.kept = block->count - 2 * (uint32_t)block->params->global[PARAM_F];
-    for (uint32_t t = 0; t < block->count; t++) {
-        pass.work[t] = space + t * pass.elems;
-    }
-    for (; pass.first < OF_BLOCK_CHUNK; pass.first += pass.elems) {
-        find_medians(&pass);
-        find_limits(&pass);
-        for (size_t at = 0; at < pass.elems; at += STRIP_ELEMS) {
-            average_strip(&pass, at);
+    for (size_t first = 0; first < OF_BLOCK_CHUNK; first += elems) {
+        for (uint32_t t = 0; t < block->count; t++) {
+            d[t] = block->d[t] + first;
+            sorted[t] = space + t * elems;
+            memcpy(sorted[t], d[t], elems * sizeof(float));
         }
+        of_network_order(block->kern, sorted, block->count, 0, block->count - 1, elems);
+        block->kern->average_near(block->v + first, &near, elems);
     }
 }
 

@@ -187,8 +187,8 @@ static void halve(float *restrict v, const float *restrict a, const float *restr
 
 static void make_median(const struct of_block *block)
 {
-    _Alignas(64) float space[WORK_ELEMS];
-    float *rows[OF_NETWORK_WIRES_MAX];
+    OF_NOT_CLEARED OF_ALIGNED(64) float space[WORK_ELEMS];
+    OF_NOT_CLEARED float *rows[OF_NETWORK_WIRES_MAX];
     const uint32_t low = (block->count - 1) / 2;
     const uint32_t high = block->count / 2;
     size_t elems = OF_BLOCK_CHUNK;

@@ -152,7 +152,9 @@ static void call_add_products(const struct of_kern *kern, onefold_dtype dtype,
     kern->add_products(arrays->lanes, arrays->acc, arrays->x, OF_GRAIN_ELEMS);
 }
 
-static void call_vectors(const struct of_kern *kern, bool is_gram, struct arrays *arrays)
+enum vectors_kind { VECTORS_GRAM, VECTORS_STATS, VECTORS_NEAR };
+
+static void call_vectors(const struct of_kern *kern, enum vectors_kind kind, struct arrays *arrays)
 {
     struct of_kern_stats stats = {.overlap = arrays->lanes,
                                   .tail = arrays->gram[0],
@@ -161,14 +163,18 @@ static void call_vectors(const struct of_kern *kern, bool is_gram, struct arrays
 
     for (size_t at = 0; at < OF_GRAIN_ELEMS; at += CHUNK) {
         const float *d[VECTORS];
+        const struct of_kern_near near = {
+            .d = d, .sorted = d, .count = VECTORS, .kept = VECTORS / 2};
 
         for (size_t t = 0; t < VECTORS; t++) {
             d[t] = arrays->x + (at + CHUNK * t) % OF_GRAIN_ELEMS;
         }
-        if (is_gram) {
+        if (kind == VECTORS_GRAM) {
             kern->add_gram(arrays->gram, d, VECTORS, CHUNK);
-        } else {
+        } else if (kind == VECTORS_STATS) {
             kern->add_stats(&stats, d, VECTORS, CHUNK);
+        } else {
+            kern->average_near(arrays->acc + at, &near, CHUNK);
         }
     }
 }
@@ -176,13 +182,20 @@ static void call_vectors(const struct of_kern *kern, bool is_gram, struct arrays
 static void call_add_gram(const struct of_kern *kern, onefold_dtype dtype, struct arrays *arrays)
 {
     (void)dtype;
-    call_vectors(kern, true, arrays);
+    call_vectors(kern, VECTORS_GRAM, arrays);
 }
 
 static void call_add_stats(const struct of_kern *kern, onefold_dtype dtype, struct arrays *arrays)
 {
     (void)dtype;
-    call_vectors(kern, false, arrays);
+    call_vectors(kern, VECTORS_STATS, arrays);
+}
+
+static void call_average_near(const struct of_kern *kern, onefold_dtype dtype,
+                              struct arrays *arrays)
+{
+    (void)dtype;
+    call_vectors(kern, VECTORS_NEAR, arrays);
 }
 
 static void call_divide(const struct of_kern *kern, onefold_dtype dtype, struct arrays *arrays)
@@ -259,6 +272,7 @@ static const struct row rows[] = {
     {"add_stats", call_add_stats, ONEFOLD_DTYPE_F32},
     {"add_votes", call_add_votes, ONEFOLD_DTYPE_F32},
     {"damp", call_damp, ONEFOLD_DTYPE_F32},
+    {"average_near", call_average_near, ONEFOLD_DTYPE_F32},
     {"divide", call_divide, ONEFOLD_DTYPE_F32},
     {"scale", call_scale, ONEFOLD_DTYPE_F32},
     {"finish_delta", call_finish_delta, ONEFOLD_DTYPE_F32},

@@ -28,14 +28,15 @@ struct test {
 };
 
 static const struct test tests[] = {
-    {"unpack", check_unpack},     {"pack", check_pack},           {"fold", check_fold},
-    {"sum", check_sum},           {"subtract", check_subtract},   {"order", check_order},
-    {"products", check_products}, {"stats", check_stats},         {"votes", check_votes},
-    {"finish", check_finish},     {"nonfinite", check_nonfinite}, {"hash", check_hash},
+    {"unpack", check_unpack},     {"pack", check_pack},         {"fold", check_fold},
+    {"sum", check_sum},           {"subtract", check_subtract}, {"order", check_order},
+    {"products", check_products}, {"stats", check_stats},       {"votes", check_votes},
+    {"near", check_near},         {"finish", check_finish},     {"nonfinite", check_nonfinite},
+    {"hash", check_hash},
 };
 
 /* Entries that the tests above cover, in their order; a new kernel needs a check first. */
-enum { COVERED = 3 * ONEFOLD_DTYPE_COUNT + 4 + 2 + 1 + 2 + 1 + 2 + 3 + 1 + 4 };
+enum { COVERED = 3 * ONEFOLD_DTYPE_COUNT + 4 + 2 + 1 + 2 + 1 + 2 + 1 + 3 + 1 + 4 };
 _Static_assert(sizeof(struct of_kern) == COVERED * sizeof(void (*)(void)),
                "every kernel has a check");
 

@@ -49,6 +49,7 @@ check_fn check_order;
 check_fn check_products;
 check_fn check_stats;
 check_fn check_votes;
+check_fn check_near;
 check_fn check_finish;
 check_fn check_nonfinite;
 check_fn check_hash;

@@ -48,6 +48,9 @@ static void assert_complete(const struct of_kern *kern)
     assert_non_null(kern->add_products);
     assert_non_null(kern->add_gram);
     assert_non_null(kern->add_stats);
+    assert_non_null(kern->add_votes);
+    assert_non_null(kern->damp);
+    assert_non_null(kern->average_near);
     assert_non_null(kern->divide);
     assert_non_null(kern->scale);
     assert_non_null(kern->finish_delta);
