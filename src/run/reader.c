@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Read i of a file goes into buffer i mod OF_READER_READS. */
+/*
+ * Read i of a file is request i mod OF_READER_READS and goes to any place of the pool that is free.
+ * The memory of the first place is loaded when a file is opened, that of the others by a thread
+ * while reads go on: finding 20 MiB may take as long as reading 80.
+ */
 #include "run/reader.h"
 
 #include "base/check.h"
@@ -62,26 +66,81 @@ static onefold_status open_direct(struct of_reader *reader, onefold_error *err)
     return ONEFOLD_OK;
 }
 
-/* A small file needs little of the pool. */
-static onefold_status load(struct of_reader *reader, uint32_t at, uint64_t length,
-                           onefold_error *err)
+/* ---- Places ---- */
+
+static void note_place(struct of_reader *reader)
 {
-    if (length <= reader->loaded_bytes[at]) {
-        return ONEFOLD_OK;
+    reader->free_places |= 1U << reader->loaded_count;
+    reader->loaded_count++;
+    reader->pool.loaded = reader->loaded_count == OF_READER_READS;
+}
+
+static void wake(void *context)
+{
+    of_io_wake(context);
+}
+
+/* The first place has what the file needs of it. */
+static onefold_status load_first(struct of_reader *reader, onefold_error *err)
+{
+    const uint64_t length =
+        of_num_min(of_num_align_up(reader->size_bytes, reader->align), OF_READER_READ_BYTES);
+
+    if (length > reader->first_bytes) {
+        OF_TRY(of_pool_load(&reader->pool, 0, 0, length, err));
+        reader->first_bytes = length;
     }
-    OF_TRY(of_pool_load(&reader->pool, 0, at * OF_READER_READ_BYTES, length, err));
-    reader->loaded_bytes[at] = length;
-    if (at + 1 == OF_READER_READS && length == OF_READER_READ_BYTES) {
-        reader->pool.loaded = true;
+    if (reader->loaded_count == 0) {
+        note_place(reader);
     }
     return ONEFOLD_OK;
 }
 
-static onefold_status submit(struct of_reader *reader, onefold_error *err)
+/* Notes a place that was loaded, and asks for another one where the file has bytes for it. */
+static onefold_status load_more(struct of_reader *reader, onefold_error *err)
+{
+    if (reader->has_loader && reader->loader.asked) {
+        if (!of_loader_take(&reader->loader, err)) {
+            return ONEFOLD_OK;
+        }
+        if (err->status != ONEFOLD_OK) {
+            return err->status;
+        }
+        note_place(reader);
+    }
+    if (reader->loaded_count == OF_READER_READS ||
+        reader->size_bytes <= reader->loaded_count * OF_READER_READ_BYTES) {
+        return ONEFOLD_OK;
+    }
+    if (!reader->has_loader) {
+        of_loader_start(&reader->loader, &reader->pool);
+        of_loader_tell(&reader->loader, wake, &reader->io);
+        reader->has_loader = true;
+    }
+    of_loader_ask(&reader->loader, 0, reader->loaded_count * OF_READER_READ_BYTES,
+                  OF_READER_READ_BYTES);
+    return ONEFOLD_OK;
+}
+
+/* Places go round, so that bytes come into the one that was looked at longest ago: into what the
+ * CPU has in its caches they may come more slowly. */
+static uint32_t take_place(struct of_reader *reader)
+{
+    do {
+        reader->last_place = (reader->last_place + 1) % OF_READER_READS;
+    } while ((reader->free_places >> reader->last_place & 1U) == 0);
+    reader->free_places &= ~(1U << reader->last_place);
+    return reader->last_place;
+}
+
+/* ---- Reads ---- */
+
+static void submit(struct of_reader *reader)
 {
     const uint64_t left = reader->size_bytes - reader->submit_at;
     const uint64_t number = reader->submit_at / OF_READER_READ_BYTES;
     const uint32_t at = (uint32_t)(number % OF_READER_READS);
+    const uint32_t place = take_place(reader);
     struct of_io_req *req = &reader->reqs[at];
 
     *req = (struct of_io_req){.kind = OF_IO_READ, .owner = reader};
@@ -89,26 +148,30 @@ static onefold_status submit(struct of_reader *reader, onefold_error *err)
     req->offset = reader->submit_at;
     req->length_must = of_num_min(left, OF_READER_READ_BYTES);
     req->length = of_num_align_up(req->length_must, reader->align);
-    req->buffer = reader->pool.data + at * OF_READER_READ_BYTES;
-    OF_TRY(load(reader, at, req->length, err));
+    req->buffer = reader->pool.data + place * OF_READER_READ_BYTES;
+    reader->places[at] = place;
     reader->is_done[at] = false;
     reader->submit_at += req->length_must;
     of_io_submit(&reader->io, req);
     of_io_flush(&reader->io);
-    return ONEFOLD_OK;
 }
 
 /* As many reads as may be underway, into places that nobody holds. */
 static onefold_status submit_more(struct of_reader *reader, onefold_error *err)
 {
-    const uint64_t oldest = of_num_align_down(reader->release_at, OF_READER_READ_BYTES);
-
-    while (reader->submit_at < reader->size_bytes &&
-           reader->submit_at - oldest < OF_READER_READS * OF_READER_READ_BYTES &&
+    OF_TRY(load_more(reader, err));
+    while (reader->submit_at < reader->size_bytes && reader->free_places != 0 &&
            reader->io.in_flight < OF_READER_UNDERWAY_MAX) {
-        OF_TRY(submit(reader, err));
+        submit(reader);
     }
     return ONEFOLD_OK;
+}
+
+/* The place of a read is free again. False when bytes were lost under whoever looked at it. */
+static bool give_back(struct of_reader *reader, uint32_t at)
+{
+    reader->free_places |= 1U << reader->places[at];
+    return of_io_release(&reader->io, &reader->reqs[at]);
 }
 
 onefold_status of_reader_open(struct of_reader *reader, int fd, uint64_t size_bytes,
@@ -129,6 +192,7 @@ onefold_status of_reader_open(struct of_reader *reader, int fd, uint64_t size_by
     reader->leaves_cache = reader->direct_fd < 0 && reader->direct == OF_DIRECT_AUTO &&
                            size_bytes <= OF_READER_CHUNK_BYTES &&
                            !of_pagecache_is_warm(fd, 0, size_bytes);
+    OF_TRY(load_first(reader, err));
     return submit_more(reader, err);
 }
 
@@ -163,9 +227,9 @@ onefold_status of_reader_next(struct of_reader *reader, const uint8_t **ret_data
         *ret_length = 0;
         return ONEFOLD_OK;
     }
-    /* Or all reads would be held, and none underway. */
-    of_assert(reader->deliver_at < reader->submit_at);
-    while (!reader->is_done[at]) {
+    /* Or all places would be held, and neither a read nor memory underway. */
+    of_assert(reader->held_count < OF_READER_HELD_MAX);
+    while (reader->deliver_at == reader->submit_at || !reader->is_done[at]) {
         reap(reader);
         OF_TRY(submit_more(reader, err));
     }
@@ -196,7 +260,7 @@ onefold_status of_reader_release(struct of_reader *reader, onefold_error *err)
         reader->release_at != reader->size_bytes) {
         return ONEFOLD_OK;
     }
-    if (!of_io_release(&reader->io, &reader->reqs[at])) {
+    if (!give_back(reader, at)) {
         return of_err_set(err, "input-io", "a page of the file could not be loaded");
     }
     return submit_more(reader, err);
@@ -210,7 +274,7 @@ void of_reader_close(struct of_reader *reader)
     /* What came back and was never handed out, or is held. */
     for (uint64_t at = of_num_align_down(reader->release_at, OF_READER_READ_BYTES);
          at < reader->submit_at; at += OF_READER_READ_BYTES) {
-        if (!of_io_release(&reader->io, &reader->reqs[read_at(at)])) {
+        if (!give_back(reader, read_at(at))) {
             continue; /* nobody looked at it */
         }
     }
@@ -229,6 +293,7 @@ void of_reader_close(struct of_reader *reader)
 void of_reader_finish(struct of_reader *reader)
 {
     of_reader_close(reader);
+    of_loader_finish(&reader->loader);
     if (reader->has_io) {
         of_io_finish(&reader->io);
         reader->has_io = false;

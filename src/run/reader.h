@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "plan/plan.h"
 #include "sys/io.h"
+#include "sys/loader.h"
 #include "sys/pool.h"
 
 #include <stdbool.h>
@@ -31,9 +32,15 @@ struct of_reader {
     struct of_io io;
     bool has_io;
     struct of_pool pool;
+    struct of_loader loader; /* of the places after the first */
+    bool has_loader;
+    uint64_t first_bytes;  /* loaded of the first place: a small file needs little */
+    uint32_t loaded_count; /* places that are loaded as a whole, or the first in part */
+    uint32_t free_places;  /* of these, a bit each */
+    uint32_t last_place;   /* that was taken */
     struct of_io_req reqs[OF_READER_READS];
-    bool is_done[OF_READER_READS];          /* the request came back */
-    uint64_t loaded_bytes[OF_READER_READS]; /* of the pool, at the place of each */
+    uint32_t places[OF_READER_READS]; /* of the pool, where each of them reads to */
+    bool is_done[OF_READER_READS];    /* the request came back */
     /* The open file. */
     int fd;
     int direct_fd;     /* -1 = not read directly */
@@ -53,7 +60,7 @@ OF_NODISCARD onefold_status of_reader_init(struct of_reader *reader, const char 
 OF_NODISCARD onefold_status of_reader_open(struct of_reader *reader, int fd, uint64_t size_bytes,
                                            onefold_error *err);
 /* The next chunk, valid until it is released; length 0 at the end. Fewer than OF_READER_HELD_MAX
- * may be held at the time. Ids: input-io, input-changed. */
+ * may be held at the time. Ids: input-io, input-changed, memory. */
 OF_NODISCARD onefold_status of_reader_next(struct of_reader *reader, const uint8_t **ret_data,
                                            uint64_t *ret_length, onefold_error *err);
 /* The oldest chunk that is held goes back; with the last one of a read the next read is asked for

@@ -63,8 +63,9 @@ struct walk {
 
 uint64_t of_scan_thread_bytes(void)
 {
-    /* Workers that found no more files still have their stacks when partners take their place. */
-    const uint64_t stack_bytes = 2 * OF_STACK_BYTES;
+    /* Workers that found no more files still have their stacks when partners take their place; and
+     * a reader has a thread. */
+    const uint64_t stack_bytes = 3 * OF_STACK_BYTES;
 
     return OF_READER_READS * OF_READER_READ_BYTES + stack_bytes + OF_BLOCK_ELEMS * sizeof(float) +
            LEAVES_AHEAD * sizeof(struct of_digest) + 64 * OF_KIB;

@@ -4,7 +4,9 @@
 #include "run/reader.h"
 
 #include "base/limits.h"
+#include "support/nowhere.h"
 #include "support/prng.h"
+#include "support/skip.h"
 #include "support/tmpdir.h"
 
 #include <fcntl.h>
@@ -196,12 +198,52 @@ static void test_shorter_than_said(void **state)
     finish(&fixture);
 }
 
+/* Whoever waits for memory beside the reads is told that it cannot be had; with it, all goes on. */
+static void test_memory_that_cannot_be_had(void **state)
+{
+    struct fixture fixture;
+    struct of_reader reader;
+    const uint8_t *data;
+    uint64_t length;
+    uint8_t *pool;
+    onefold_error err;
+    onefold_status status = ONEFOLD_OK;
+
+    (void)state;
+    if (!nowhere_is_refused()) {
+        SKIP_TEST("memory that cannot be had is not refused here");
+    }
+    begin(&fixture);
+    /* Reads through windows do not need the memory that is not there. */
+    assert_int_equal(of_reader_init(&reader, "mmap", OF_DIRECT_OFF, &err), ONEFOLD_OK);
+    set_size(&fixture, OF_READER_READ_BYTES);
+    assert_int_equal(of_reader_open(&reader, fixture.fd, OF_READER_READ_BYTES, &err), ONEFOLD_OK);
+    of_reader_close(&reader);
+    set_size(&fixture, SIZE_MAX_BYTES);
+    pool = reader.pool.data;
+    reader.pool.data = nowhere();
+    status = of_reader_open(&reader, fixture.fd, SIZE_MAX_BYTES, &err);
+    for (uint32_t i = 0; i <= OF_READER_READ_CHUNKS && status == ONEFOLD_OK; i++) {
+        status = of_reader_next(&reader, &data, &length, &err);
+    }
+    assert_int_equal(status, ONEFOLD_E_MEMORY);
+    assert_string_equal(err.id, "memory");
+    of_reader_close(&reader);
+    reader.pool.data = pool;
+    assert_int_equal(of_reader_open(&reader, fixture.fd, SIZE_MAX_BYTES, &err), ONEFOLD_OK);
+    go_through(&fixture, &reader, SIZE_MAX_BYTES, SIZE_MAX_BYTES, OF_READER_HELD_MAX - 1);
+    assert_true(reader.loaded_count >= OF_READER_READS - 1);
+    of_reader_finish(&reader);
+    finish(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bytes_are_the_files),
         cmocka_unit_test(test_left_in_the_middle),
         cmocka_unit_test(test_shorter_than_said),
+        cmocka_unit_test(test_memory_that_cannot_be_had),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
