@@ -12,7 +12,8 @@ typedef struct of_str of_map_key_fn(const void *context, uint32_t index);
 enum { OF_MAP_NONE = 0xffffffffu };
 
 struct of_map {
-    uint32_t *slots; /* index + 1, 0 = free; capacity is a power of two above count * 4/3 */
+    uint8_t *tags;   /* some bits of the key's hash, 0 = the slot is free */
+    uint32_t *slots; /* indices; capacity is a power of two above count * 4/3 */
     uint64_t mask;
     uint64_t count;
     of_map_key_fn *key;

@@ -483,27 +483,38 @@ void of_text_print(struct of_text *text, const char *format, ...)
 
 /* The fewest digits that read back as the same number, of double or float width, and at most so
  * many. */
-static void add_shortest(struct of_text *text, double value, int precision_max, bool as_float)
+static void find_digits(double value, int precision_max, bool as_float, char *ret, size_t room)
 {
-    char digits[40];
     locale_t before = enter_c_locale();
 
     /* Whole numbers of ordinary size read better without an exponent: 120000, not 1.2e+05. */
     if (fabs(value) < 1e15 && value == trunc(value)) {
-        (void)snprintf(digits, sizeof(digits), "%.0f", value);
+        (void)snprintf(ret, room, "%.0f", value);
     } else {
         for (int precision = 1; precision <= precision_max; precision++) {
             double back;
 
-            (void)snprintf(digits, sizeof(digits), "%.*g", precision, value);
-            back = strtod(digits, NULL);
+            (void)snprintf(ret, room, "%.*g", precision, value);
+            back = strtod(ret, NULL);
             if (as_float ? (float)back == (float)value : back == value) {
                 break;
             }
         }
     }
     (void)uselocale(before);
-    of_text_add(text, of_str_from(digits));
+}
+
+static void add_shortest(struct of_text *text, double value, int precision_max, bool as_float)
+{
+    /* By the bits: zeros differ by their sign. */
+    if (text->number_precision != precision_max ||
+        memcmp(&text->number, &value, sizeof(value)) != 0) {
+        find_digits(value, precision_max, as_float, text->number_digits,
+                    sizeof(text->number_digits));
+        text->number = value;
+        text->number_precision = precision_max;
+    }
+    of_text_add(text, of_str_from(text->number_digits));
 }
 
 void of_text_add_double(struct of_text *text, double value)

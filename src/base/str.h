@@ -70,6 +70,11 @@ struct of_text {
     size_t length;
     size_t capacity;
     bool failed;
+    /* The number added last: tensors of a layer have the same one, and the fewest digits take as
+     * long as all else of a line. Precision 0 = none yet. */
+    double number;
+    int number_precision;
+    char number_digits[32];
 };
 
 /* What of_text_add does when the part does not fit, or an earlier one did not. */
