@@ -32,7 +32,13 @@ enum {
 enum bench_kind { BENCH_RAW, BENCH_CAT, BENCH_CAT_CP, BENCH_NUMPY, BENCH_MERGE };
 enum bench_cache { BENCH_COLD, BENCH_WARM };
 /* Bits of --against. */
-enum { BENCH_AGAINST_RAW = 1, BENCH_AGAINST_CAT = 2, BENCH_AGAINST_NUMPY = 4 };
+enum {
+    BENCH_AGAINST_RAW = 1,
+    BENCH_AGAINST_CAT = 2,
+    BENCH_AGAINST_NUMPY = 4,
+    BENCH_AGAINST_LOOK = 8,
+    BENCH_AGAINST_ALL = 15
+};
 
 /* ---- What is asked for ---- */
 
@@ -75,6 +81,7 @@ struct bench_job {
     enum bench_cache cache;
     const onefold_method_info *rule; /* merges */
     const char *io;
+    bool looks;           /* the raw limit: at every line of what was read */
     bool with_base;       /* the base is read */
     uint32_t model_count; /* that are merged, beside a base that the rule needs; 0 for others */
     uint32_t passes;

@@ -182,14 +182,14 @@ static struct bench_job *add_job(const struct bench *bench, struct bench_group *
 
 /* Index of the raw job with these reads and writes, made when there is none. */
 static onefold_status find_raw(const struct bench *bench, struct bench_group *group,
-                               const struct bench_job *like, uint32_t *ret_index,
+                               const struct bench_job *like, bool looks, uint32_t *ret_index,
                                onefold_error *err)
 {
     struct bench_job *job;
 
     for (uint32_t i = 0; i < group->job_count; i++) {
         job = &group->jobs[i];
-        if (job->kind == BENCH_RAW && job->with_base == like->with_base &&
+        if (job->kind == BENCH_RAW && job->looks == looks && job->with_base == like->with_base &&
             job->passes == like->passes && job->written_bytes == like->written_bytes) {
             *ret_index = i;
             return ONEFOLD_OK;
@@ -200,9 +200,30 @@ static onefold_status find_raw(const struct bench *bench, struct bench_group *gr
     if (job == NULL) {
         return err->status;
     }
+    job->looks = looks;
     job->with_base = like->with_base;
     job->passes = like->passes;
     job->written_bytes = like->written_bytes;
+    return ONEFOLD_OK;
+}
+
+/* The raw limit of these reads and writes, and the one that looks at what it read where that is
+ * wanted. */
+static onefold_status add_raw(const struct bench *bench, struct bench_group *group,
+                              const struct bench_job *like, uint32_t *ret_index, onefold_error *err)
+{
+    uint32_t look;
+
+    if (find_raw(bench, group, like, false, ret_index, err) != ONEFOLD_OK) {
+        return err->status;
+    }
+    if (!(bench->wish.against & BENCH_AGAINST_LOOK) || !(bench->wish.caches & (1U << BENCH_COLD))) {
+        return ONEFOLD_OK;
+    }
+    if (find_raw(bench, group, like, true, &look, err) != ONEFOLD_OK) {
+        return err->status;
+    }
+    group->jobs[look].raw = *ret_index;
     return ONEFOLD_OK;
 }
 
@@ -265,7 +286,7 @@ static onefold_status add_rule(struct bench *bench, struct bench_group *group,
     uint32_t raw = UINT32_MAX;
 
     if (plan_job(bench, group, rule, &like, err) != ONEFOLD_OK ||
-        (like.skipped[0] == '\0' && find_raw(bench, group, &like, &raw, err) != ONEFOLD_OK)) {
+        (like.skipped[0] == '\0' && add_raw(bench, group, &like, &raw, err) != ONEFOLD_OK)) {
         return err->status;
     }
     for (int io = 0; opt_io_words[io] != NULL; io++) {
@@ -340,9 +361,9 @@ static onefold_status add_others(struct bench *bench, struct bench_group *group,
     for (uint32_t i = 0; i < group->job_count && raw == UINT32_MAX; i++) {
         const struct bench_job *job = &group->jobs[i];
 
-        raw = job->kind == BENCH_RAW && job->with_base && job->passes == 1 ? i : raw;
+        raw = job->kind == BENCH_RAW && !job->looks && job->with_base && job->passes == 1 ? i : raw;
     }
-    if ((raw == UINT32_MAX && find_raw(bench, group, &like, &raw, err) != ONEFOLD_OK) ||
+    if ((raw == UINT32_MAX && add_raw(bench, group, &like, &raw, err) != ONEFOLD_OK) ||
         ((bench->wish.against & BENCH_AGAINST_NUMPY) &&
          check_numpy(bench, reason, err) != ONEFOLD_OK)) {
         return err->status;

@@ -191,6 +191,9 @@ static void put_job(FILE *to, const struct bench_result *result, const struct be
     out_json_member(to, "io", job->io);
     (void)putc(',', to);
     out_json_member(to, "cache", bench_cache_words[job->cache]);
+    if (job->kind == BENCH_RAW) {
+        (void)fprintf(to, ",\"looks\":%s", job->looks ? "true" : "false");
+    }
     (void)fprintf(to, ",\"with_base\":%s,\"models\":%u,\"passes\":%u",
                   job->with_base ? "true" : "false", job->model_count, job->passes);
     put_index(to, "raw", job->raw);

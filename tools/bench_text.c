@@ -53,13 +53,14 @@ static void put_name(const struct bench_job *job)
     char name[BENCH_NAME_MAX];
 
     if (job->kind == BENCH_RAW) {
-        (void)snprintf(name, sizeof(name), "raw limit, %u read%s%s", job->passes,
-                       job->passes > 1 ? "s" : "", job->with_base ? "" : ", no base");
+        (void)snprintf(name, sizeof(name), "raw limit%s, %u read%s%s",
+                       job->looks ? ", looked at" : "", job->passes, job->passes > 1 ? "s" : "",
+                       job->with_base ? "" : ", no base");
     } else {
         (void)snprintf(name, sizeof(name), "%s%s", bench_job_name(job),
                        job->kind == BENCH_CAT && !job->with_base ? ", no base" : "");
     }
-    printf("%-26s %-8s %-5s", name, job->io != NULL ? job->io : "-",
+    printf("%-30s %-8s %-5s", name, job->io != NULL ? job->io : "-",
            job->kind == BENCH_RAW ? "-" : bench_cache_words[job->cache]);
 }
 
@@ -92,7 +93,7 @@ void bench_text_group(const struct bench_result *result, const struct bench_grou
            onefold_dtype_name(group->dtype), group->model_count, group->model_count == 1 ? "" : "s",
            out_bytes(group->model_bytes).text, result->wish->run_count,
            result->wish->run_count == 1 ? "" : "s", result->sums, result->worker_count);
-    printf("%-26s %-8s %-5s %20s %6s %8s %6s %7s %6s %6s %7s %5s %5s %5s %5s\n", "", "", "",
+    printf("%-30s %-8s %-5s %20s %6s %8s %6s %7s %6s %6s %7s %5s %5s %5s %5s\n", "", "", "",
            "x raw: min median max", "x cat", "s", "GB/s", "CPU s", "per GB", "peak", "cached",
            "dev", "work", "hash", "ends");
     for (int kind = BENCH_RAW; kind <= BENCH_MERGE; kind++) {

@@ -202,7 +202,8 @@ onefold_status bench_wish_read(const struct opts *opts, bool with_folder,
     ret_wish->run_count = opts->runs.given ? (uint32_t)opts->runs.value : RUNS_STANDARD;
     ret_wish->io = opts->io != 0 ? opts->io : 15;
     ret_wish->caches = opts->cache != 0 ? opts->cache : 3;
-    ret_wish->against = (opts->against != 0 ? opts->against : 7) | BENCH_AGAINST_RAW;
+    ret_wish->against =
+        (opts->against != 0 ? opts->against : BENCH_AGAINST_ALL) | BENCH_AGAINST_RAW;
     ret_wish->script = opts->script;
     if ((opts->sums != NULL && planning_sums(opts->sums, &sums, err) != ONEFOLD_OK) ||
         read_models(opts->models, ret_wish, err) != ONEFOLD_OK ||

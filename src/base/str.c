@@ -506,9 +506,9 @@ static void find_digits(double value, int precision_max, bool as_float, char *re
 
 static void add_shortest(struct of_text *text, double value, int precision_max, bool as_float)
 {
-    /* By the bits: zeros differ by their sign. */
-    if (text->number_precision != precision_max ||
-        memcmp(&text->number, &value, sizeof(value)) != 0) {
+    /* Zeros differ by their sign; NaN is equal to nothing. */
+    if (text->number_precision != precision_max || !(text->number == value) ||
+        signbit(text->number) != signbit(value)) {
         find_digits(value, precision_max, as_float, text->number_digits,
                     sizeof(text->number_digits));
         text->number = value;

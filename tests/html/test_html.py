@@ -257,7 +257,7 @@ def check_bench():
         problems.append("%d panels of ratios" % len(merges))
     if len(root.findall(".//section[@id='merges']//rect")) != 2 * (3 * 6 + 6):
         problems.append("not a bar for each job")
-    if len(root.findall(".//section[@id='numbers']//tbody/tr")) != 2 * 25:
+    if len(root.findall(".//section[@id='numbers']//tbody/tr")) != 2 * 26:
         problems.append("not a row for each job")
     if len(root.findall(".//section[@id='kernels']//rect")) != 27:
         problems.append("not a bar for each kernel")

@@ -27,6 +27,13 @@ for group in data["groups"]:
               for c in ("cold", "warm")}
     wanted |= {(k, None, None, c) for k in ("cat", "cat_cp", "numpy") for c in ("cold", "warm")}
     assert wanted | {("raw", None, None, "cold")} == seen, seen ^ wanted
+    # Each raw limit once more, looked at.
+    raws = [(j["with_base"], j["passes"]) for j in jobs if j["kind"] == "raw" and not j["looks"]]
+    looks = [j for j in jobs if j["kind"] == "raw" and j["looks"]]
+    assert len(set(raws)) == len(raws) and sorted(raws) == sorted((j["with_base"], j["passes"]) for j in looks)
+    for job in looks:
+        like = jobs[job["raw"]]
+        assert not like["looks"] and like["passes"] == job["passes"] and job["ratio"]["min"] > 0, job
     for job in jobs:
         few = group["models"] == 2 and job["rule"] == "krum"
         if job["rule"] == "passthrough" or few or (job["kind"] == "numpy" and job["skipped"]):
