@@ -10,6 +10,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 /* Large enough that a header of a hundred thousand tensors takes some dozens of chunks, small
  * enough that an arena with a handful of strings stays small. */
@@ -62,6 +65,13 @@ void *of_mem_resize(void *old, size_t bytes)
 void of_mem_free(void *block)
 {
     free(block);
+}
+
+void of_mem_trim(void)
+{
+#ifdef __GLIBC__
+    (void)malloc_trim(0);
+#endif
 }
 
 void of_mem_freeze(void)

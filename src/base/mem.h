@@ -19,6 +19,9 @@ OF_NODISCARD void *of_mem_get(size_t bytes);
 OF_NODISCARD void *of_mem_resize(void *old, size_t bytes);
 void of_mem_free(void *block);
 
+/* Gives memory that was freed back to the system, where the C library keeps it. */
+void of_mem_trim(void);
+
 /* While frozen, of_mem_get on this thread is an internal error. Calls nest. */
 void of_mem_freeze(void);
 void of_mem_thaw(void);

@@ -510,12 +510,31 @@ void of_checkpoint_set_opened(struct of_checkpoint_set *set)
     set->path_count = 0;
 }
 
+void of_checkpoint_set_drop_tables(struct of_checkpoint_set *set)
+{
+    for (struct of_table *table = set->later_tables; table != NULL; table = table->next) {
+        table->tensors = NULL;
+        table->tensor_count = 0;
+        table->names = (struct of_map){0};
+    }
+    set->later_tables = NULL;
+    if (set->later.used_bytes == 0) {
+        return;
+    }
+    if (set->arena->limit_bytes != 0) {
+        set->arena->limit_bytes += set->later.used_bytes;
+    }
+    of_arena_finish(&set->later);
+    of_mem_trim();
+}
+
 void of_checkpoint_set_finish(struct of_checkpoint_set *set)
 {
     if (set == NULL) {
         return;
     }
     of_checkpoint_set_opened(set);
+    of_checkpoint_set_drop_tables(set);
     for (uint32_t i = 0; i < set->count; i++) {
         of_file_close(&set->checkpoints[i]->folder_fd);
     }

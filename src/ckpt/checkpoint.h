@@ -54,6 +54,8 @@ struct of_checkpoint_set {
     uint32_t path_count;
     /* private */
     struct of_ahead *ahead; /* measures headers of the paths */
+    struct of_arena later;  /* records of the tables after the first */
+    struct of_table *later_tables;
     struct of_checkpoint **checkpoints;
     uint32_t count;
     uint32_t capacity;
@@ -69,6 +71,9 @@ OF_NODISCARD onefold_status of_checkpoint_open(struct of_checkpoint_set *set, co
                                                onefold_error *err);
 /* No more of `paths` will be opened. Ends what still reads ahead. */
 void of_checkpoint_set_opened(struct of_checkpoint_set *set);
+/* Nobody will ask for tensors of tables after the first any more: gives back their records. Counts
+ * are 0 then; sums, types, and names and shapes that others took stay. */
+void of_checkpoint_set_drop_tables(struct of_checkpoint_set *set);
 /* Closes all folders. The arena stays the caller's. NULL-safe, half-built-safe. */
 void of_checkpoint_set_finish(struct of_checkpoint_set *set);
 

@@ -10,7 +10,9 @@ struct of_table {
     struct of_tensor *tensors; /* by shard, then offset */
     uint32_t tensor_count;
     struct of_map names;
-    uint64_t byte_count; /* of all tensor data */
+    uint64_t byte_count;   /* of all tensor data */
+    uint32_t dtypes;       /* bit i: a tensor is of onefold_dtype i */
+    struct of_table *next; /* of the set's tables after the first */
 };
 
 /* Index of the tensor of that name, or OF_MAP_NONE. */

@@ -47,7 +47,7 @@ static onefold_status too_large(uint64_t tensor_count, onefold_error *err)
                       of_num_div_ceil(tensor_count * (sizeof(struct of_tensor) + 96), OF_MIB));
 }
 
-void of_table_build_init(struct of_table_build *build, const struct of_checkpoint_set *set,
+void of_table_build_init(struct of_table_build *build, struct of_checkpoint_set *set,
                          uint64_t other_bytes)
 {
     *build = (struct of_table_build){
@@ -212,6 +212,7 @@ static onefold_status index_table(struct of_table *table, struct of_arena *arena
 {
     *ret_duplicate = OF_MAP_NONE;
     table->byte_count = 0;
+    table->dtypes = 0;
     if (!of_map_init(&table->names, arena, table->tensor_count, tensor_name, table->tensors)) {
         return too_large(table->tensor_count, err);
     }
@@ -222,6 +223,7 @@ static onefold_status index_table(struct of_table *table, struct of_arena *arena
         if (!of_num_add(table->byte_count, table->tensors[i].byte_count, &table->byte_count)) {
             return of_err_set(err, "checkpoint-limit", "the tensors have more than 2^64 bytes");
         }
+        table->dtypes |= UINT32_C(1) << table->tensors[i].dtype;
     }
     return ONEFOLD_OK;
 }
@@ -249,13 +251,15 @@ static const struct of_table *find_equal(const struct of_checkpoint_set *set,
     return NULL;
 }
 
-/* The records, with names and shapes that last. */
+/* The records in memory of `records`, with names and shapes that last. */
 static onefold_status keep_tensors(const struct of_table_build *build, const struct of_table *draft,
-                                   struct of_table *table, onefold_error *err)
+                                   struct of_arena *records, struct of_table *table,
+                                   onefold_error *err)
 {
     struct of_arena *arena = build->set->arena;
 
-    table->tensors = OF_ARENA_NEW(arena, struct of_tensor, draft->tensor_count);
+    table->tensor_count = draft->tensor_count;
+    table->tensors = OF_ARENA_NEW(records, struct of_tensor, draft->tensor_count);
     if (table->tensors == NULL) {
         return too_large(draft->tensor_count, err);
     }
@@ -268,6 +272,33 @@ static onefold_status keep_tensors(const struct of_table_build *build, const str
         }
     }
     return ONEFOLD_OK;
+}
+
+/* Of a table after the first, in an arena of its own that can be dropped. The limit of the set's
+ * arena is that of both together. */
+static onefold_status keep_later(const struct of_table_build *build, const struct of_table *draft,
+                                 struct of_table *table, onefold_error *err)
+{
+    struct of_checkpoint_set *set = build->set;
+    struct of_arena *arena = set->arena;
+    const uint64_t used = set->later.used_bytes;
+    uint32_t duplicate;
+    onefold_status status;
+
+    set->later.limit_bytes =
+        arena->limit_bytes == 0 ? 0 : used + rest_of(arena->limit_bytes, arena->used_bytes);
+    status = keep_tensors(build, draft, &set->later, table, err);
+    if (status == ONEFOLD_OK) {
+        status = index_table(table, &set->later, &duplicate, err);
+    }
+    if (arena->limit_bytes != 0) {
+        arena->limit_bytes =
+            of_num_max(LIMIT_LEAST, arena->limit_bytes - of_num_min(arena->limit_bytes,
+                                                                    set->later.used_bytes - used));
+    }
+    table->next = set->later_tables;
+    set->later_tables = table;
+    return status;
 }
 
 onefold_status of_table_build_keep(struct of_table_build *build, const struct of_table *draft,
@@ -288,12 +319,12 @@ onefold_status of_table_build_keep(struct of_table_build *build, const struct of
     }
     if (build->is_adopted) {
         *table = *draft;
-        *ret_table = table;
-        return ONEFOLD_OK;
+    } else if (!build->is_first) {
+        OF_TRY(keep_later(build, draft, table, err));
+    } else {
+        OF_TRY(keep_tensors(build, draft, arena, table, err));
+        OF_TRY(index_table(table, arena, &duplicate, err));
     }
-    table->tensor_count = draft->tensor_count;
-    OF_TRY(keep_tensors(build, draft, table, err));
-    OF_TRY(index_table(table, arena, &duplicate, err));
     *ret_table = table;
     return ONEFOLD_OK;
 }

@@ -9,7 +9,7 @@
 #include "ckpt/table.h"
 
 struct of_table_build {
-    const struct of_checkpoint_set *set;
+    struct of_checkpoint_set *set;
     bool is_first;   /* no table is there to share with: names go to the set's arena at once */
     bool is_adopted; /* `tensors` lies in the set's arena */
     struct of_arena names;     /* names and shapes that no earlier table has, and the draft's map */
@@ -19,7 +19,7 @@ struct of_table_build {
     uint64_t other_bytes; /* what the caller holds besides, counted against the bound */
 };
 
-void of_table_build_init(struct of_table_build *build, const struct of_checkpoint_set *set,
+void of_table_build_init(struct of_table_build *build, struct of_checkpoint_set *set,
                          uint64_t other_bytes);
 void of_table_build_finish(struct of_table_build *build);
 
@@ -42,7 +42,7 @@ OF_NODISCARD onefold_status of_table_build_adopt(struct of_table_build *build,
 OF_NODISCARD onefold_status of_table_build_draft(struct of_table_build *build,
                                                  struct of_table *ret_table,
                                                  uint32_t *ret_duplicate, onefold_error *err);
-/* The table to keep: an equal one of the set, or a new one in its arena. */
+/* The table to keep: an equal one of the set, or a new one in one of its arenas. */
 OF_NODISCARD onefold_status of_table_build_keep(struct of_table_build *build,
                                                 const struct of_table *draft,
                                                 const struct of_table **ret_table,

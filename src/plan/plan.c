@@ -178,6 +178,8 @@ static onefold_status build_all(struct of_build *build, onefold_error *err)
         return of_build_check(build, err);
     }
     OF_TRY(open_and_match(build, err));
+    /* Where their tensors are is in the layouts. */
+    of_checkpoint_set_drop_tables(&plan->set);
     OF_TRY(of_budget_choose(build, err));
     count_bytes(plan);
     return of_plan_hash_make(build, err);

@@ -42,14 +42,10 @@ static void add_size(struct of_text *text, uint64_t bytes)
 /* Types of a checkpoint, most bytes first would need sorting; the order of the types is enough. */
 static void add_types(struct of_text *text, const struct of_table *table)
 {
-    uint64_t counts[ONEFOLD_DTYPE_COUNT] = {0};
     const char *comma = "";
 
-    for (uint32_t i = 0; i < table->tensor_count; i++) {
-        counts[table->tensors[i].dtype]++;
-    }
     for (uint32_t i = ONEFOLD_DTYPE_COUNT; i > 0; i--) {
-        if (counts[i - 1] > 0) {
+        if (table->dtypes >> (i - 1) & 1U) {
             of_text_print(text, "%s%s", comma, onefold_dtype_name((onefold_dtype)(i - 1)));
             comma = "+";
         }

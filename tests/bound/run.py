@@ -9,6 +9,7 @@ few hundred MB of disk for the outputs. Prints TAP.
 """
 import json
 import os
+import random
 import shutil
 import struct
 import subprocess
@@ -35,15 +36,16 @@ def run(scratch, *command):
         return child.returncode, usage.ru_maxrss * 1024, err.read()
 
 
-def write_many(path, count, name_bytes, elems=16):
-    """One shard of `count` small bf16 tensors of zeros, in a sparse file. Returns the header's bytes.
+def write_many(path, count, name_bytes, elems=16, seed=None):
+    """One shard of `count` small bf16 tensors of zeros, in a sparse file; with a seed in an order of its own.
+    Returns the header's bytes.
 
     Made in a process of its own: what this one has ever used counts as used by the programs it starts.
     """
     os.makedirs(os.path.dirname(path))
     child = os.fork()
     if child == 0:
-        write_many_here(path, count, name_bytes, elems)
+        write_many_here(path, count, name_bytes, elems, seed)
         os._exit(0)
     if os.waitpid(child, 0)[1] != 0:
         raise SystemExit("cannot write " + path)
@@ -51,13 +53,17 @@ def write_many(path, count, name_bytes, elems=16):
         return struct.unpack("<Q", file.read(8))[0]
 
 
-def write_many_here(path, count, name_bytes, elems):
+def write_many_here(path, count, name_bytes, elems, seed):
     size = 2 * elems
     parts = []
-    for i in range(count):
+    numbers = list(range(count))
+    if seed is not None:
+        random.Random(seed).shuffle(numbers)
+    for place, i in enumerate(numbers):
         name = ("model.layers.%d.block.%d." % (i // 100, i % 100)).ljust(name_bytes, "w")
         parts.append(
-            '"%s":{"dtype":"BF16","shape":[%d],"data_offsets":[%d,%d]}' % (name, elems, i * size, i * size + size)
+            '"%s":{"dtype":"BF16","shape":[%d],"data_offsets":[%d,%d]}'
+            % (name, elems, place * size, place * size + size)
         )
     text = ("{" + ",".join(parts) + "}").encode()
     text += b" " * (-len(text) % 8)
@@ -215,6 +221,10 @@ def check_many_tensors(suite):
     for name in names:
         write_many(os.path.join(suite.scratch, name, "model.safetensors"), 100000, 40)
     suite.merge("100,000 tensors in each of four inputs, 64 MiB", 64, "--method", "linear", *names)
+    names = ("shuffled-a", "shuffled-b", "shuffled-c", "shuffled-d")
+    for seed, name in enumerate(names):
+        write_many(os.path.join(suite.scratch, name, "model.safetensors"), 100000, 40, elems=2048, seed=seed)
+    suite.merge("the same in another order in each, 64 MiB", 64, "--method", "linear", *names)
     length = write_many(os.path.join(suite.scratch, "wide", "model.safetensors"), 100000, 900)
     code, peak, err = run(suite.scratch, "onefold", "inspect", "--quiet", "wide")
     suite.say(code == 0 and peak <= 144 * MIB, "header of %d MB" % (length // 1000000),

@@ -190,6 +190,43 @@ static void test_sharing(void **state)
     assert_int_equal(set.count, 4);
 }
 
+/* Records of later tables count against the limit while they are there; what is said of a table,
+ * and the first one, stay when they go. */
+static void test_dropped_tables(void **state)
+{
+    const uint64_t limit = 4 * OF_MIB;
+    const struct of_checkpoint *first;
+    const struct of_checkpoint *later;
+    uint64_t byte_count;
+    uint32_t dtypes;
+
+    (void)state;
+    of_arena_init(&arena, limit);
+    mk_folder(in_dir("a").text, tensors, 4);
+    mk_sharded(in_dir("b").text, tensors, 4, 2);
+    first = open_ok(in_dir("a").text, NULL);
+    assert_int_equal(set.later.used_bytes, 0);
+    later = open_ok(in_dir("b").text, NULL);
+    assert_ptr_not_equal(first->table, later->table);
+    assert_true(set.later.used_bytes > 0);
+    assert_int_equal(arena.limit_bytes + set.later.used_bytes, limit);
+    byte_count = later->table->byte_count;
+    dtypes = later->table->dtypes;
+    assert_int_equal(dtypes, 1U << ONEFOLD_DTYPE_F32 | 1U << ONEFOLD_DTYPE_BF16 |
+                                 1U << ONEFOLD_DTYPE_I64 | 1U << ONEFOLD_DTYPE_F16);
+    for (int i = 0; i < 2; i++) {
+        of_checkpoint_set_drop_tables(&set);
+        assert_int_equal(set.later.used_bytes, 0);
+        assert_int_equal(arena.limit_bytes, limit);
+        assert_int_equal(later->table->tensor_count, 0);
+        assert_int_equal(of_table_find(later->table, OF_STR("a")), OF_MAP_NONE);
+        assert_int_equal(later->table->byte_count, byte_count);
+        assert_int_equal(later->table->dtypes, dtypes);
+        assert_int_equal(first->table->tensor_count, 4);
+        assert_int_equal(of_table_find(first->table, OF_STR("b")), 1);
+    }
+}
+
 static void make_cache(const char *root)
 {
     struct tmpdir_name repository = tmpdir_join(root, "models--org--name");
@@ -552,6 +589,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_header_hash, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_sharded, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_sharing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_dropped_tables, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_cache, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_links, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_long_path, set_up, tear_down),

@@ -120,7 +120,7 @@ static void test_equal_and_find(void **state)
 static void test_limits(void **state)
 {
     struct of_arena arena;
-    const struct of_checkpoint_set set = {.arena = &arena};
+    struct of_checkpoint_set set = {.arena = &arena};
     struct of_tensor tensors[2] = {{.name = OF_STR("x"), .byte_count = UINT64_MAX - 4},
                                    {.name = OF_STR("y"), .byte_count = 5}};
     struct of_header header = {.tensors = tensors, .tensor_count = OF_TENSORS_MAX + 1U};

@@ -119,8 +119,37 @@ static void check_out_area(const struct of_plan *plan, const struct of_visit *vi
     assert_true(plane_at + visit->elem_count * sizeof(float) <= plan->how.out_area_bytes);
 }
 
+/* The inputs once more, for themselves: a plan keeps where tensors are, not their tables. */
+struct stored {
+    struct of_arena arena;
+    struct of_report report;
+    struct of_checkpoint_set set;
+    struct of_checkpoint *inputs[INPUTS_MAX + 1];
+};
+
+static void open_stored(const struct of_plan *plan, struct stored *stored)
+{
+    onefold_error err;
+
+    *stored = (struct stored){0};
+    of_arena_init(&stored->arena, 0);
+    stored->set = (struct of_checkpoint_set){.arena = &stored->arena, .report = &stored->report};
+    for (uint32_t i = 0; i < plan->input_count + (plan->has_base ? 1 : 0); i++) {
+        assert_int_equal(of_checkpoint_open(&stored->set, plan->inputs[i].checkpoint->path, NULL,
+                                            &stored->inputs[i], &err),
+                         ONEFOLD_OK);
+    }
+}
+
+static void close_stored(struct stored *stored)
+{
+    of_checkpoint_set_finish(&stored->set);
+    of_arena_finish(&stored->arena);
+}
+
 /* The steps of an input lie one behind the other in the range that is read. */
-static void check_range(const struct of_plan *plan, const struct of_visit *visit, uint32_t input)
+static void check_range(const struct of_plan *plan, const struct stored *stored,
+                        const struct of_visit *visit, uint32_t input)
 {
     const struct of_layout *layout = plan->inputs[input].layout;
     const uint64_t area =
@@ -142,14 +171,14 @@ static void check_range(const struct of_plan *plan, const struct of_visit *visit
         const uint32_t step = visit->first_step + i;
         const uint64_t elems =
             visit->step_count == 1 ? visit->elem_count : plan->tensors[step].elem_count;
-        const uint32_t index =
-            of_table_find(plan->inputs[input].checkpoint->table, plan->tensors[step].name);
-        const struct of_tensor *stored = &plan->inputs[input].checkpoint->table->tensors[index];
+        const struct of_table *table = stored->inputs[input]->table;
+        const uint32_t index = of_table_find(table, plan->tensors[step].name);
+        const struct of_tensor *tensor = &table->tensors[index];
 
         assert_int_equal(layout->offsets[step] - layout->offsets[visit->first_step], at);
         if (plan->tensors[step].elem_count > 0) {
-            assert_int_equal(layout->dtypes[step], stored->dtype);
-            assert_int_equal(layout->offsets[step], stored->offset);
+            assert_int_equal(layout->dtypes[step], tensor->dtype);
+            assert_int_equal(layout->offsets[step], tensor->offset);
         }
         at += bytes_of(layout->dtypes[step], elems);
     }
@@ -161,8 +190,9 @@ static void check_range(const struct of_plan *plan, const struct of_visit *visit
     }
 }
 
-static void check_visit(const struct of_plan *plan, const struct of_visit *visit, uint64_t *file_at,
-                        uint64_t *grain_at, uint32_t *shard)
+static void check_visit(const struct of_plan *plan, const struct stored *stored,
+                        const struct of_visit *visit, uint64_t *file_at, uint64_t *grain_at,
+                        uint32_t *shard)
 {
     uint64_t elems = 0;
     uint64_t grains = 0;
@@ -190,7 +220,7 @@ static void check_visit(const struct of_plan *plan, const struct of_visit *visit
     assert_int_equal(visit->first_elem % OF_GRAIN_ELEMS, 0);
     check_out_area(plan, visit);
     for (uint32_t i = 0; i < plan->input_count + (plan->has_base ? 1 : 0); i++) {
-        check_range(plan, visit, i);
+        check_range(plan, stored, visit, i);
     }
     *file_at += visit->out_bytes;
     *grain_at += grains;
@@ -202,14 +232,17 @@ static void check_plan(const struct of_plan *plan)
     uint64_t grain_at = 0;
     uint64_t total = 0;
     uint32_t shard = 0;
+    struct stored stored;
 
+    open_stored(plan, &stored);
     for (uint64_t number = 0; number < plan->visit_count; number++) {
         struct of_visit visit;
 
         of_plan_visit(plan, number, &visit);
         assert_int_equal(visit.number, number);
-        check_visit(plan, &visit, &file_at, &grain_at, &shard);
+        check_visit(plan, &stored, &visit, &file_at, &grain_at, &shard);
     }
+    close_stored(&stored);
     assert_int_equal(file_at, plan->output.shards[shard].file_bytes);
     assert_int_equal(grain_at, plan->grain_count);
     for (uint32_t i = shard + 1; i < plan->output.shard_count; i++) {
