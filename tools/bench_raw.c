@@ -42,7 +42,7 @@ struct raw_found {
 };
 
 /* Places on their way from some threads to others, first in, first out. */
-struct line {
+struct queue {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     uint32_t places[PLACES];
@@ -60,8 +60,8 @@ struct raw {
     int *files;
     int target;
     unsigned char *buffers; /* a request each: of the writers, then places of reads */
-    struct line unused;     /* these two only where it is looked at what was read */
-    struct line filled;
+    struct queue unused;    /* these two only where it is looked at what was read */
+    struct queue filled;
     _Atomic uint64_t seen; /* so that looking is not left out */
     _Atomic uint64_t next_read;
     _Atomic uint64_t next_write;
@@ -124,47 +124,47 @@ static unsigned char *reader_place(const struct raw *raw, uint32_t place)
     return raw->buffers + (WRITERS + place) * REQUEST_BYTES;
 }
 
-static void line_init(struct line *line)
+static void queue_init(struct queue *queue)
 {
-    memset(line, 0, sizeof(*line));
-    (void)pthread_mutex_init(&line->mutex, NULL);
-    (void)pthread_cond_init(&line->changed, NULL);
+    memset(queue, 0, sizeof(*queue));
+    (void)pthread_mutex_init(&queue->mutex, NULL);
+    (void)pthread_cond_init(&queue->changed, NULL);
 }
 
-static void line_put(struct line *line, uint32_t place)
+static void queue_put(struct queue *queue, uint32_t place)
 {
-    (void)pthread_mutex_lock(&line->mutex);
-    line->places[(line->first + line->count) % PLACES] = place;
-    line->count++;
-    (void)pthread_cond_signal(&line->changed);
-    (void)pthread_mutex_unlock(&line->mutex);
+    (void)pthread_mutex_lock(&queue->mutex);
+    queue->places[(queue->first + queue->count) % PLACES] = place;
+    queue->count++;
+    (void)pthread_cond_signal(&queue->changed);
+    (void)pthread_mutex_unlock(&queue->mutex);
 }
 
 /* Waits for a place; false when there is none and none will come. */
-static bool line_take(struct line *line, uint32_t *ret_place)
+static bool queue_take(struct queue *queue, uint32_t *ret_place)
 {
     bool found;
 
-    (void)pthread_mutex_lock(&line->mutex);
-    while (line->count == 0 && !line->closed) {
-        (void)pthread_cond_wait(&line->changed, &line->mutex);
+    (void)pthread_mutex_lock(&queue->mutex);
+    while (queue->count == 0 && !queue->closed) {
+        (void)pthread_cond_wait(&queue->changed, &queue->mutex);
     }
-    found = line->count > 0;
+    found = queue->count > 0;
     if (found) {
-        *ret_place = line->places[line->first];
-        line->first = (line->first + 1) % PLACES;
-        line->count--;
+        *ret_place = queue->places[queue->first];
+        queue->first = (queue->first + 1) % PLACES;
+        queue->count--;
     }
-    (void)pthread_mutex_unlock(&line->mutex);
+    (void)pthread_mutex_unlock(&queue->mutex);
     return found;
 }
 
-static void line_close(struct line *line)
+static void queue_close(struct queue *queue)
 {
-    (void)pthread_mutex_lock(&line->mutex);
-    line->closed = true;
-    (void)pthread_cond_broadcast(&line->changed);
-    (void)pthread_mutex_unlock(&line->mutex);
+    (void)pthread_mutex_lock(&queue->mutex);
+    queue->closed = true;
+    (void)pthread_cond_broadcast(&queue->changed);
+    (void)pthread_mutex_unlock(&queue->mutex);
 }
 
 /* ---- Threads ---- */
@@ -175,13 +175,13 @@ static void look_at_some(struct raw_thread *self)
     uint64_t seen = 0;
     uint32_t place;
 
-    while (line_take(&raw->filled, &place)) {
+    while (queue_take(&raw->filled, &place)) {
         const uint64_t *words = (const uint64_t *)(const void *)reader_place(raw, place);
 
         for (uint64_t i = 0; i < REQUEST_BYTES / sizeof(*words); i += LINE_WORDS) {
             seen += words[i];
         }
-        line_put(&raw->unused, place);
+        queue_put(&raw->unused, place);
     }
     atomic_fetch_add(&raw->seen, seen);
 }
@@ -214,7 +214,7 @@ static void read_some(struct raw_thread *self)
         uint32_t place = self->place;
 
         if (offset >= raw->file_bytes || atomic_load(&raw->error) != 0 ||
-            (raw->job->looks && !line_take(&raw->unused, &place))) {
+            (raw->job->looks && !queue_take(&raw->unused, &place))) {
             return;
         }
         if (!transfer(raw->files[index % raw->file_count], reader_place(raw, place),
@@ -222,7 +222,7 @@ static void read_some(struct raw_thread *self)
             atomic_store(&raw->error, errno);
         }
         if (raw->job->looks) {
-            line_put(&raw->filled, place);
+            queue_put(&raw->filled, place);
         }
     }
 }
@@ -280,10 +280,10 @@ static void run_pass(struct raw *raw, bool writes)
 
     atomic_store(&raw->next_read, 0);
     if (raw->job->looks) {
-        line_init(&raw->unused);
-        line_init(&raw->filled);
+        queue_init(&raw->unused);
+        queue_init(&raw->filled);
         for (uint32_t i = 0; i < PLACES; i++) {
-            line_put(&raw->unused, i);
+            queue_put(&raw->unused, i);
         }
         looker_count = start_threads(raw, LOOKS, LOOKERS, lookers);
     }
@@ -292,7 +292,7 @@ static void run_pass(struct raw *raw, bool writes)
     join_threads(readers, reader_count);
     join_threads(writers, writer_count);
     if (raw->job->looks) {
-        line_close(&raw->filled);
+        queue_close(&raw->filled);
         join_threads(lookers, looker_count);
     }
 }

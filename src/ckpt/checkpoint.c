@@ -22,6 +22,9 @@
 
 /* A header that takes some milliseconds to parse: so much is to be gained by reading ahead. */
 #define LARGE_HEADER_BYTES OF_MIB
+/* Of less, the C library may keep what was freed: it will be used again, and going through all of
+ * a host program's memory takes its time. */
+#define TRIM_BYTES_LEAST   OF_MIB
 
 /* What is needed while one checkpoint is being opened. */
 struct opening {
@@ -512,20 +515,21 @@ void of_checkpoint_set_opened(struct of_checkpoint_set *set)
 
 void of_checkpoint_set_drop_tables(struct of_checkpoint_set *set)
 {
+    const uint64_t later_bytes = set->later.used_bytes;
+
     for (struct of_table *table = set->later_tables; table != NULL; table = table->next) {
         table->tensors = NULL;
         table->tensor_count = 0;
         table->names = (struct of_map){0};
     }
     set->later_tables = NULL;
-    if (set->later.used_bytes == 0) {
-        return;
-    }
-    if (set->arena->limit_bytes != 0) {
-        set->arena->limit_bytes += set->later.used_bytes;
+    if (later_bytes > 0 && set->arena->limit_bytes != 0) {
+        set->arena->limit_bytes += later_bytes;
     }
     of_arena_finish(&set->later);
-    of_mem_trim();
+    if (later_bytes >= TRIM_BYTES_LEAST) {
+        of_mem_trim();
+    }
 }
 
 void of_checkpoint_set_finish(struct of_checkpoint_set *set)
