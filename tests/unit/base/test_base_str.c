@@ -271,6 +271,30 @@ static void test_add_double(void **state)
     }
 }
 
+/* The digits of the number before are taken for the same number only. */
+static void test_repeated_numbers(void **state)
+{
+    static const double values[] = {0.0, -0.0, -0.0, 0.0, 0.4, 0.4, -0.4, 1e300 * 1e300, 0.4};
+    struct of_text text = {0};
+
+    (void)state;
+    for (size_t i = 0; i < OF_LENGTH(values); i++) {
+        of_text_add_double(&text, values[i]);
+        of_text_add_char(&text, ' ');
+    }
+    assert_string_equal(text.data, "0 -0 -0 0 0.4 0.4 -0.4 inf 0.4 ");
+    text.length = 0;
+    of_text_add_float(&text, 0.1f);
+    of_text_add_char(&text, ' ');
+    of_text_add_double(&text, (double)0.1f);
+    of_text_add_char(&text, ' ');
+    of_text_add_rounded(&text, (double)0.1f);
+    of_text_add_char(&text, ' ');
+    of_text_add_float(&text, 0.1f);
+    assert_string_equal(text.data, "0.1 0.10000000149011612 0.10000000149 0.1");
+    of_text_finish(&text);
+}
+
 /* A host program may have chosen a locale with a decimal comma. */
 static void test_numbers_in_another_locale(void **state)
 {
@@ -408,6 +432,7 @@ int main(void)
         cmocka_unit_test(test_to_u64),
         cmocka_unit_test(test_add_double),
         cmocka_unit_test(test_add_shorter),
+        cmocka_unit_test(test_repeated_numbers),
         cmocka_unit_test(test_numbers_in_another_locale),
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_add_u64),
