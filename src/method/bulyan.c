@@ -10,14 +10,7 @@
 #include "method/rows.h"
 #include "method/shares.h"
 
-#include <string.h>
-
 enum { PARAM_F };
-
-/* The values are needed in the order of the inputs and sorted, so sorting runs on a copy: of so
- * many values at a time, a quarter of the nearest cache, on the stack. */
-enum { WORK_ELEMS = 4096, STRIP_ELEMS = WORK_ELEMS / OF_NETWORK_WIRES_MAX };
-_Static_assert(OF_BLOCK_CHUNK % STRIP_ELEMS == 0, "a chunk is whole strips");
 
 static const struct of_param params[] = {
     [PARAM_F] = OF_PICKS_F,
@@ -54,37 +47,24 @@ static onefold_status solve(const struct of_solve *solve, struct of_solution *re
     return ONEFOLD_OK;
 }
 
-/* Elements of one pass over the inputs: as many as fit the work space, in whole strips. */
-static size_t pass_elems(uint32_t count)
-{
-    size_t elems = OF_BLOCK_CHUNK;
-
-    while (elems * count > WORK_ELEMS) {
-        elems /= 2;
-    }
-    return elems;
-}
-
+/* The values are needed in the order of the inputs and sorted. */
 static void blend(const struct of_block *block)
 {
-    const size_t elems = pass_elems(block->count);
-    OF_NOT_CLEARED OF_ALIGNED(64) float space[WORK_ELEMS];
+    OF_NOT_CLEARED struct of_network_copy sorted;
     OF_NOT_CLEARED const float *d[OF_NETWORK_WIRES_MAX];
-    OF_NOT_CLEARED float *sorted[OF_NETWORK_WIRES_MAX];
     const struct of_kern_near near = {.d = d,
-                                      .sorted = (const float *const *)sorted,
+                                      .sorted = (const float *const *)sorted.rows,
                                       .count = block->count,
                                       .kept = block->count -
                                               2 * (uint32_t)block->params->global[PARAM_F]};
 
-    for (size_t first = 0; first < OF_BLOCK_CHUNK; first += elems) {
+    of_network_copy_init(&sorted, block->count);
+    for (size_t at = 0; at < OF_BLOCK_CHUNK; at += sorted.elems) {
         for (uint32_t t = 0; t < block->count; t++) {
-            d[t] = block->d[t] + first;
-            sorted[t] = space + t * elems;
-            memcpy(sorted[t], d[t], elems * sizeof(float));
+            d[t] = block->d[t] + at;
         }
-        of_network_order(block->kern, sorted, block->count, 0, block->count - 1, elems);
-        block->kern->average_near(block->v + first, &near, elems);
+        of_network_copy_order(&sorted, block, at, 0, block->count - 1);
+        block->kern->average_near(block->v + at, &near, sorted.elems);
     }
 }
 

@@ -12,7 +12,6 @@
 #include "method/shares.h"
 
 #include <math.h>
-#include <string.h>
 
 enum { PARAM_RADIUS, PARAM_START, PARAM_ITERATIONS };
 enum { START_BASE, START_MEAN, START_MEDIAN };
@@ -172,10 +171,8 @@ static onefold_status solve(const struct of_solve *solve, struct of_solution *re
 
 /* ---- The median ---- */
 
-/* Rows are sorted in a copy: of so many values at a time, a quarter of the nearest cache, on the
- * stack. */
-enum { WORK_ELEMS = 4096, STRIP_ELEMS = WORK_ELEMS / OF_NETWORK_WIRES_MAX };
-_Static_assert(OF_BLOCK_CHUNK % STRIP_ELEMS == 0, "a chunk is whole strips");
+enum { STRIP_ELEMS = OF_NETWORK_COPY_ELEMS / OF_NETWORK_WIRES_MAX };
+_Static_assert(OF_BLOCK_CHUNK % STRIP_ELEMS == 0, "a piece of any number of rows is whole strips");
 
 /* What 0.5 * (a + b) gives, but for sums past the range of f32 and halves below its normal one. */
 static void halve(float *restrict v, const float *restrict a, const float *restrict b)
@@ -187,25 +184,15 @@ static void halve(float *restrict v, const float *restrict a, const float *restr
 
 static void make_median(const struct of_block *block)
 {
-    OF_NOT_CLEARED OF_ALIGNED(64) float space[WORK_ELEMS];
-    OF_NOT_CLEARED float *rows[OF_NETWORK_WIRES_MAX];
+    OF_NOT_CLEARED struct of_network_copy copy;
     const uint32_t low = (block->count - 1) / 2;
     const uint32_t high = block->count / 2;
-    size_t elems = OF_BLOCK_CHUNK;
 
-    while (elems * block->count > WORK_ELEMS) {
-        elems /= 2;
-    }
-    for (uint32_t t = 0; t < block->count; t++) {
-        rows[t] = space + t * elems;
-    }
-    for (size_t first = 0; first < OF_BLOCK_CHUNK; first += elems) {
-        for (uint32_t t = 0; t < block->count; t++) {
-            memcpy(rows[t], block->d[t] + first, elems * sizeof(float));
-        }
-        of_network_order(block->kern, rows, block->count, low, high, elems);
-        for (size_t at = 0; at < elems; at += STRIP_ELEMS) {
-            halve(block->v + first + at, rows[low] + at, rows[high] + at);
+    of_network_copy_init(&copy, block->count);
+    for (size_t first = 0; first < OF_BLOCK_CHUNK; first += copy.elems) {
+        of_network_copy_order(&copy, block, first, low, high);
+        for (size_t at = 0; at < copy.elems; at += STRIP_ELEMS) {
+            halve(block->v + first + at, copy.rows[low] + at, copy.rows[high] + at);
         }
     }
 }

@@ -9,6 +9,7 @@
 #include "base/check.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 struct step {
     uint8_t low;
@@ -112,4 +113,25 @@ void of_network_order(const struct of_kern *kern, float *const *rows, uint32_t w
     for (uint32_t i = 0; i < network->step_count; i++) {
         kern->order_pair(rows[network->steps[i].low], rows[network->steps[i].high], count);
     }
+}
+
+void of_network_copy_init(struct of_network_copy *copy, uint32_t wire_count)
+{
+    of_assert(wire_count > 0 && wire_count <= OF_NETWORK_WIRES_MAX);
+    copy->elems = OF_BLOCK_CHUNK;
+    while (copy->elems * wire_count > OF_NETWORK_COPY_ELEMS) {
+        copy->elems /= 2;
+    }
+    for (uint32_t i = 0; i < wire_count; i++) {
+        copy->rows[i] = copy->space + i * copy->elems;
+    }
+}
+
+void of_network_copy_order(struct of_network_copy *copy, const struct of_block *block, size_t at,
+                           uint32_t first, uint32_t last)
+{
+    for (uint32_t i = 0; i < block->count; i++) {
+        memcpy(copy->rows[i], block->d[i] + at, copy->elems * sizeof(float));
+    }
+    of_network_order(block->kern, copy->rows, block->count, first, last, copy->elems);
 }

@@ -339,13 +339,23 @@ static void test_each_part_gets_a_set(void **state)
     end(&fixture);
 }
 
+static void take_failure(struct of_buffers *buffers)
+{
+    onefold_error err;
+
+    while (!of_buffers_take(buffers, &err)) {
+        (void)sched_yield();
+    }
+    assert_int_equal(err.status, ONEFOLD_E_MEMORY);
+    assert_string_equal(err.id, "memory");
+}
+
 /* Memory that cannot be had is no memory: not lent, and asked for again. */
 static void test_failed_piece_is_not_there(void **state)
 {
     struct fixture fixture;
     struct of_buffers *buffers = &fixture.buffers;
     uint8_t *data;
-    onefold_error err;
 
     (void)state;
     if (!nowhere_is_refused()) {
@@ -356,17 +366,11 @@ static void test_failed_piece_is_not_there(void **state)
     data = fixture.pool.data;
     fixture.pool.data = nowhere();
     of_buffers_lend(buffers, &fixture.slots[0]);
-    while (!of_buffers_take(buffers, &err)) {
-        (void)sched_yield();
-    }
-    assert_int_equal(err.status, ONEFOLD_E_MEMORY);
-    assert_string_equal(err.id, "memory");
+    take_failure(buffers);
     of_buffers_lend(buffers, &fixture.slots[0]);
     assert_true(fixture.slots[0].area_set < 0);
     assert_true(buffers->loader.asked);
-    while (!of_buffers_take(buffers, &err)) {
-        (void)sched_yield();
-    }
+    take_failure(buffers);
     fixture.pool.data = data;
     of_buffers_lend(buffers, &fixture.slots[0]);
     take(&fixture);
@@ -383,7 +387,6 @@ static void test_failed_scratch_is_asked_for_again(void **state)
     struct fixture fixture;
     struct of_buffers *buffers = &fixture.buffers;
     uint8_t *data;
-    onefold_error err;
 
     (void)state;
     if (!nowhere_is_refused()) {
@@ -396,10 +399,7 @@ static void test_failed_scratch_is_asked_for_again(void **state)
     of_buffers_init(buffers, &fixture.how, &fixture.pool, fixture.slots);
     buffers->needs_outs = true;
     for (int i = 0; i < 2; i++) {
-        while (!of_buffers_take(buffers, &err)) {
-            (void)sched_yield();
-        }
-        assert_int_equal(err.status, ONEFOLD_E_MEMORY);
+        take_failure(buffers);
         assert_false(of_buffers_may_feed(buffers, &fixture.slots[0]));
         assert_true(buffers->loader.asked);
     }
