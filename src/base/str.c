@@ -5,6 +5,7 @@
 #include "base/bytes.h"
 #include "base/mem.h"
 
+#include <float.h>
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
@@ -464,21 +465,38 @@ void of_text_add_u64(struct of_text *text, uint64_t value)
 
 void of_text_print(struct of_text *text, const char *format, ...)
 {
+    const size_t room = text->data != NULL ? text->capacity - text->length : 0;
     va_list args;
     va_list again;
     int length;
 
     va_start(args, format);
     va_copy(again, args);
-    length = vsnprintf(NULL, 0, format, args);
+    length = vsnprintf(room > 0 ? text->data + text->length : NULL, room, format, args);
     if (length < 0) {
         text->failed = true;
+    } else if ((size_t)length < room && !text->failed) {
+        text->length += (size_t)length;
     } else if (reserve(text, (size_t)length)) {
         (void)vsnprintf(text->data + text->length, (size_t)length + 1, format, again);
         text->length += (size_t)length;
     }
     va_end(again);
     va_end(args);
+}
+
+/* How many digits of any number survive the way through a double or a float: a number that so many
+ * digits give is printed by so many, with zeros behind it, which %g leaves out. Tiny numbers have
+ * fewer bits, and their digits are tried one by one. */
+static int first_precision(double value, int precision_max, bool as_float)
+{
+    const double least = as_float ? (double)FLT_MIN : DBL_MIN;
+    const int sure = as_float ? FLT_DIG : DBL_DIG;
+
+    if (fabs(value) < least) {
+        return 1;
+    }
+    return precision_max < sure ? precision_max : sure;
 }
 
 /* The fewest digits that read back as the same number, of double or float width, and at most so
@@ -491,7 +509,8 @@ static void find_digits(double value, int precision_max, bool as_float, char *re
     if (fabs(value) < 1e15 && value == trunc(value)) {
         (void)snprintf(ret, room, "%.0f", value);
     } else {
-        for (int precision = 1; precision <= precision_max; precision++) {
+        for (int precision = first_precision(value, precision_max, as_float);
+             precision <= precision_max; precision++) {
             double back;
 
             (void)snprintf(ret, room, "%.*g", precision, value);

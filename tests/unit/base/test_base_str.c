@@ -271,6 +271,68 @@ static void test_add_double(void **state)
     }
 }
 
+/* The fewest digits, found the long way: one more at a time. */
+static void expect_fewest(double value, int precision_max, bool as_float)
+{
+    struct of_text text = {0};
+    char expected[64];
+    int precision = 0;
+    double back;
+
+    do {
+        precision++;
+        (void)snprintf(expected, sizeof(expected), "%.*g", precision, value);
+        back = strtod(expected, NULL);
+    } while (precision < precision_max &&
+             !(as_float ? (float)back == (float)value : back == value));
+    if (fabs(value) < 1e15 && value == trunc(value)) {
+        (void)snprintf(expected, sizeof(expected), "%.0f", value);
+    }
+    if (as_float) {
+        of_text_add_float(&text, (float)value);
+    } else if (precision_max == 12) {
+        of_text_add_rounded(&text, value);
+    } else {
+        of_text_add_double(&text, value);
+    }
+    assert_string_equal(text.data, expected);
+    of_text_finish(&text);
+}
+
+/* Bit patterns of all kinds, the tiny ones too, and numbers of few digits. */
+static void test_fewest_digits(void **state)
+{
+    uint64_t bits = 1;
+
+    (void)state;
+    for (uint32_t i = 0; i < 20000; i++) {
+        const int few = (int)(i % 300);
+        double wide;
+        float narrow;
+
+        bits = bits * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        if (i % 4 == 0) {
+            wide = (double)few / (1 + (double)(bits >> 56));
+        } else {
+            /* Every eighth has an exponent of zero. */
+            const uint64_t pattern = i % 8 == 1 ? bits & ~(UINT64_C(0x7ff) << 52) : bits;
+
+            memcpy(&wide, &pattern, sizeof(wide));
+        }
+        narrow = (float)wide;
+        if (isfinite(wide)) {
+            expect_fewest(wide, 17, false);
+            expect_fewest(wide, 12, false);
+        }
+        if (isfinite(narrow)) {
+            expect_fewest((double)narrow, 9, true);
+        }
+    }
+    expect_fewest((double)FLT_MIN / 4, 9, true);
+    expect_fewest(DBL_MIN, 17, false);
+    expect_fewest(DBL_MAX, 17, false);
+}
+
 /* The digits of the number before are taken for the same number only. */
 static void test_repeated_numbers(void **state)
 {
@@ -431,6 +493,7 @@ int main(void)
         cmocka_unit_test(test_to_double),
         cmocka_unit_test(test_to_u64),
         cmocka_unit_test(test_add_double),
+        cmocka_unit_test(test_fewest_digits),
         cmocka_unit_test(test_add_shorter),
         cmocka_unit_test(test_repeated_numbers),
         cmocka_unit_test(test_numbers_in_another_locale),
