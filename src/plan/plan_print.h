@@ -65,6 +65,10 @@ static inline const char *of_plan_direct_name(enum of_direct direct)
     return "auto";
 }
 
+/* All steps, those of one group together (plan_groups.c); an of_mem block of the caller's. */
+OF_NODISCARD onefold_status of_plan_groups_order(const struct of_plan *plan, uint32_t **ret_order,
+                                                 onefold_error *err);
+
 OF_NODISCARD onefold_status of_plan_write_json(struct of_plan_sink *sink, onefold_error *err);
 
 #endif

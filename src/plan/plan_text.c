@@ -6,8 +6,6 @@
  */
 #include "plan/plan_print.h"
 
-#include "base/sort.h"
-
 #include <math.h>
 #include <string.h>
 
@@ -167,24 +165,6 @@ static void add_tensor(struct page *page, uint32_t step)
     flush(page);
 }
 
-/* Order of groups: loose names, each a group of its own, then stack, role, layer. */
-static bool comes_before(const void *context, uint32_t a, uint32_t b)
-{
-    const struct of_plan *plan = context;
-    const struct of_str left = plan->tensors[a].name;
-    const struct of_str right = plan->tensors[b].name;
-    const struct of_name_parts one = of_name_split(left);
-    const struct of_name_parts two = of_name_split(right);
-    int order;
-
-    if (!one.is_layer || !two.is_layer) {
-        return one.is_layer != two.is_layer ? two.is_layer : of_str_compare(left, right) < 0;
-    }
-    order = of_str_compare(one.stack, two.stack);
-    order = order != 0 ? order : of_str_compare(one.role, two.role);
-    return order != 0 ? order < 0 : one.layer < two.layer;
-}
-
 static bool same_group(const struct of_plan *plan, uint32_t a, uint32_t b)
 {
     const struct of_tensor *left = &plan->tensors[a];
@@ -238,16 +218,10 @@ static void add_group(struct page *page, const uint32_t *steps, uint32_t count)
 static onefold_status add_groups(struct page *page, onefold_error *err)
 {
     const struct of_plan *plan = page->sink->plan;
-    uint32_t *order = of_mem_get(of_mem_array_bytes(plan->step_count, 2 * sizeof(*order)));
+    uint32_t *order;
     uint32_t at = 0;
 
-    if (order == NULL) {
-        return of_err_set(err, "memory", "no memory to print the plan");
-    }
-    for (uint32_t i = 0; i < plan->step_count; i++) {
-        order[i] = i;
-    }
-    of_sort_indices(order, order + plan->step_count, plan->step_count, comes_before, plan);
+    OF_TRY(of_plan_groups_order(plan, &order, err));
     while (at < plan->step_count && !page->sink->stopped) {
         uint32_t end = at + 1;
 
