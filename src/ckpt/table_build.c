@@ -50,8 +50,11 @@ static onefold_status too_large(uint64_t tensor_count, onefold_error *err)
 void of_table_build_init(struct of_table_build *build, struct of_checkpoint_set *set,
                          uint64_t other_bytes)
 {
-    *build = (struct of_table_build){
-        .set = set, .is_first = set->count == 0, .other_bytes = other_bytes};
+    *build = (struct of_table_build){.set = set,
+                                     .is_first = set->count == 0,
+                                     .first = set->count > 0 ? set->checkpoints[0]->table : NULL,
+                                     .duplicate = OF_MAP_NONE,
+                                     .other_bytes = other_bytes};
     of_arena_init(&build->names, 0);
     of_arena_init(&build->names, of_table_build_limit(build));
 }
@@ -65,24 +68,28 @@ void of_table_build_finish(struct of_table_build *build)
     build->tensors = NULL;
 }
 
-/* The tensor of that name in one of the first tables of the set, or NULL. */
-static const struct of_tensor *find_known(const struct of_checkpoint_set *set, struct of_str name)
+/* The tensor of that name in one of the first tables of the set, or NULL; *ret_index is its index
+ * in the first one, or OF_MAP_NONE. */
+static const struct of_tensor *find_known(const struct of_checkpoint_set *set, struct of_str name,
+                                          uint32_t *ret_index)
 {
     uint32_t looked = 0;
 
+    *ret_index = OF_MAP_NONE;
     for (uint32_t i = 0; i < set->count && looked < KNOWN_TABLES_MAX; i++) {
         const struct of_table *table = set->checkpoints[i]->table;
         uint32_t index;
 
-        /* Checkpoints that share a table mostly stand together. */
-        if (i > 0 && table == set->checkpoints[i - 1]->table) {
-            continue;
-        }
         /* A checkpoint joins the set when it is open, with its table. */
         of_assert(table != NULL);
+        /* Checkpoints that share a table mostly stand together. */
+        if (i > 0 && (table == set->checkpoints[i - 1]->table || table->within != NULL)) {
+            continue;
+        }
         looked++;
         index = of_table_find(table, name);
         if (index != OF_MAP_NONE) {
+            *ret_index = i == 0 ? index : OF_MAP_NONE;
             return &table->tensors[index];
         }
     }
@@ -91,16 +98,15 @@ static const struct of_tensor *find_known(const struct of_checkpoint_set *set, s
 
 static bool shape_equal(const struct of_tensor *a, const struct of_tensor *b)
 {
-    return a->rank == b->rank &&
-           (a->rank == 0 || memcmp(a->shape, b->shape, a->rank * sizeof(*a->shape)) == 0);
+    return a->rank == b->rank && (a->rank == 0 || a->shape == b->shape ||
+                                  memcmp(a->shape, b->shape, a->rank * sizeof(*a->shape)) == 0);
 }
 
-/* Gives *tensor a name and a shape that live in `arena` or in an earlier table. `previous` (may be
- * NULL) is the tensor before it. */
-static bool settle(const struct of_checkpoint_set *set, struct of_arena *arena,
-                   const struct of_tensor *previous, struct of_tensor *tensor)
+/* Gives *tensor a name and a shape that live in `arena` or in an earlier table, where `known` (or
+ * NULL) has that name. `previous` (may be NULL) is the tensor before it. Counts what is new. */
+static bool settle(struct of_arena *arena, const struct of_tensor *known,
+                   const struct of_tensor *previous, struct of_tensor *tensor, uint32_t *own_count)
 {
-    const struct of_tensor *known = find_known(set, tensor->name);
     uint64_t *shape;
 
     if (known != NULL) {
@@ -110,6 +116,7 @@ static bool settle(const struct of_checkpoint_set *set, struct of_arena *arena,
         if (tensor->name.data == NULL) {
             return false;
         }
+        (*own_count)++;
     }
     if (known != NULL && shape_equal(known, tensor)) {
         tensor->shape = known->shape;
@@ -124,8 +131,36 @@ static bool settle(const struct of_checkpoint_set *set, struct of_arena *arena,
             memcpy(shape, tensor->shape, tensor->rank * sizeof(*shape));
         }
         tensor->shape = shape;
+        (*own_count)++;
     }
     return true;
+}
+
+/* Room for a place of each of the first table's tensors. */
+static bool make_places(struct of_table_build *build)
+{
+    const uint32_t count = build->first->tensor_count;
+
+    build->places = OF_ARENA_NEW(&build->names, uint32_t, count);
+    for (uint32_t i = 0; build->places != NULL && i < count; i++) {
+        build->places[i] = OF_MAP_NONE;
+    }
+    return build->places != NULL;
+}
+
+/* Notes that the tensor to be added next has the name of the first table's tensor `index`. */
+static void take_place(struct of_table_build *build, uint32_t index)
+{
+    if (build->first == NULL) {
+        return;
+    }
+    if (index == OF_MAP_NONE) {
+        build->first = NULL; /* it needs a map */
+    } else if (build->places[index] == OF_MAP_NONE) {
+        build->places[index] = build->count;
+    } else if (build->duplicate == OF_MAP_NONE) {
+        build->duplicate = build->count;
+    }
 }
 
 static onefold_status make_room(struct of_table_build *build, uint64_t more, onefold_error *err)
@@ -163,12 +198,20 @@ onefold_status of_table_build_add(struct of_table_build *build, const struct of_
     struct of_arena *arena = build->is_first ? build->set->arena : &build->names;
 
     OF_TRY(make_room(build, header->tensor_count, err));
+    if (build->first != NULL && build->places == NULL && !make_places(build)) {
+        return too_large(build->first->tensor_count, err);
+    }
     for (uint64_t i = 0; i < header->tensor_count; i++) {
         struct of_tensor *tensor = &build->tensors[build->count];
+        const struct of_tensor *known;
+        uint32_t index;
 
         *tensor = header->tensors[i];
         tensor->shard_index = (uint16_t)shard_index;
-        if (!settle(build->set, arena, build->count > 0 ? tensor - 1 : NULL, tensor)) {
+        known = find_known(build->set, tensor->name, &index);
+        take_place(build, index);
+        if (!settle(arena, known, build->count > 0 ? tensor - 1 : NULL, tensor,
+                    &build->own_count)) {
             return too_large(build->count + header->tensor_count - i, err);
         }
         build->count++;
@@ -206,20 +249,12 @@ static struct of_str tensor_name(const void *context, uint32_t index)
     return tensors[index].name;
 }
 
-/* Fills the map and the sum of bytes over table->tensors. */
-static onefold_status index_table(struct of_table *table, struct of_arena *arena,
-                                  uint32_t *ret_duplicate, onefold_error *err)
+/* The sum of bytes and the types. */
+static onefold_status count_table(struct of_table *table, onefold_error *err)
 {
-    *ret_duplicate = OF_MAP_NONE;
     table->byte_count = 0;
     table->dtypes = 0;
-    if (!of_map_init(&table->names, arena, table->tensor_count, tensor_name, table->tensors)) {
-        return too_large(table->tensor_count, err);
-    }
     for (uint32_t i = 0; i < table->tensor_count; i++) {
-        if (of_map_put(&table->names, i) != OF_MAP_NONE && *ret_duplicate == OF_MAP_NONE) {
-            *ret_duplicate = i;
-        }
         if (!of_num_add(table->byte_count, table->tensors[i].byte_count, &table->byte_count)) {
             return of_err_set(err, "checkpoint-limit", "the tensors have more than 2^64 bytes");
         }
@@ -228,13 +263,36 @@ static onefold_status index_table(struct of_table *table, struct of_arena *arena
     return ONEFOLD_OK;
 }
 
+/* Fills the map over table->tensors. */
+static onefold_status map_table(struct of_table *table, struct of_arena *arena,
+                                uint32_t *ret_duplicate, onefold_error *err)
+{
+    *ret_duplicate = OF_MAP_NONE;
+    if (!of_map_init(&table->names, arena, table->tensor_count, tensor_name, table->tensors)) {
+        return too_large(table->tensor_count, err);
+    }
+    for (uint32_t i = 0; i < table->tensor_count; i++) {
+        if (of_map_put(&table->names, i) != OF_MAP_NONE && *ret_duplicate == OF_MAP_NONE) {
+            *ret_duplicate = i;
+        }
+    }
+    return ONEFOLD_OK;
+}
+
 onefold_status of_table_build_draft(struct of_table_build *build, struct of_table *ret_table,
                                     uint32_t *ret_duplicate, onefold_error *err)
 {
     *ret_table = (struct of_table){.tensors = build->tensors, .tensor_count = build->count};
+    OF_TRY(count_table(ret_table, err));
+    if (build->first != NULL && build->places != NULL) {
+        ret_table->within = build->first;
+        ret_table->places = build->places;
+        *ret_duplicate = build->duplicate;
+        return ONEFOLD_OK;
+    }
     /* Records that are kept where they are keep their map too. */
-    return index_table(ret_table, build->is_adopted ? build->set->arena : &build->names,
-                       ret_duplicate, err);
+    return map_table(ret_table, build->is_adopted ? build->set->arena : &build->names,
+                     ret_duplicate, err);
 }
 
 /* An equal table of the set, or NULL. */
@@ -257,8 +315,10 @@ static onefold_status keep_tensors(const struct of_table_build *build, const str
                                    onefold_error *err)
 {
     struct of_arena *arena = build->set->arena;
+    const bool has_own = !build->is_first && build->own_count > 0;
+    uint32_t own_count = 0;
 
-    table->tensor_count = draft->tensor_count;
+    *table = *draft;
     table->tensors = OF_ARENA_NEW(records, struct of_tensor, draft->tensor_count);
     if (table->tensors == NULL) {
         return too_large(draft->tensor_count, err);
@@ -266,11 +326,32 @@ static onefold_status keep_tensors(const struct of_table_build *build, const str
     if (draft->tensor_count > 0) {
         memcpy(table->tensors, draft->tensors, draft->tensor_count * sizeof(*table->tensors));
     }
-    for (uint32_t i = 0; !build->is_first && i < draft->tensor_count; i++) {
-        if (!settle(build->set, arena, i > 0 ? &table->tensors[i - 1] : NULL, &table->tensors[i])) {
+    for (uint32_t i = 0; has_own && i < draft->tensor_count; i++) {
+        struct of_tensor *tensor = &table->tensors[i];
+        uint32_t index;
+
+        if (!settle(arena, find_known(build->set, tensor->name, &index), i > 0 ? tensor - 1 : NULL,
+                    tensor, &own_count)) {
             return too_large(draft->tensor_count, err);
         }
     }
+    return ONEFOLD_OK;
+}
+
+/* The same for what its names are found by. */
+static onefold_status keep_names(const struct of_table *draft, struct of_arena *records,
+                                 struct of_table *table, onefold_error *err)
+{
+    uint32_t duplicate;
+
+    if (draft->within == NULL) {
+        return map_table(table, records, &duplicate, err);
+    }
+    table->places = OF_ARENA_NEW(records, uint32_t, draft->within->tensor_count);
+    if (table->places == NULL) {
+        return too_large(draft->tensor_count, err);
+    }
+    memcpy(table->places, draft->places, draft->within->tensor_count * sizeof(*table->places));
     return ONEFOLD_OK;
 }
 
@@ -282,14 +363,13 @@ static onefold_status keep_later(const struct of_table_build *build, const struc
     struct of_checkpoint_set *set = build->set;
     struct of_arena *arena = set->arena;
     const uint64_t used = set->later.used_bytes;
-    uint32_t duplicate;
     onefold_status status;
 
     set->later.limit_bytes =
         arena->limit_bytes == 0 ? 0 : used + rest_of(arena->limit_bytes, arena->used_bytes);
     status = keep_tensors(build, draft, &set->later, table, err);
     if (status == ONEFOLD_OK) {
-        status = index_table(table, &set->later, &duplicate, err);
+        status = keep_names(draft, &set->later, table, err);
     }
     if (arena->limit_bytes != 0) {
         arena->limit_bytes =
@@ -307,7 +387,6 @@ onefold_status of_table_build_keep(struct of_table_build *build, const struct of
     struct of_arena *arena = build->set->arena;
     const struct of_table *equal = find_equal(build->set, draft);
     struct of_table *table;
-    uint32_t duplicate;
 
     if (equal != NULL) {
         *ret_table = equal;
@@ -323,7 +402,7 @@ onefold_status of_table_build_keep(struct of_table_build *build, const struct of
         OF_TRY(keep_later(build, draft, table, err));
     } else {
         OF_TRY(keep_tensors(build, draft, arena, table, err));
-        OF_TRY(index_table(table, arena, &duplicate, err));
+        OF_TRY(keep_names(draft, arena, table, err));
     }
     *ret_table = table;
     return ONEFOLD_OK;

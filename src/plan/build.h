@@ -38,6 +38,7 @@ struct of_pick {
     bool compare;
     bool from_base; /* needs the base's bytes although the rule itself has no use for a base */
     uint32_t source;
+    uint32_t order_index; /* in the table of reference, or OF_MAP_NONE */
 };
 
 struct of_build {
@@ -117,8 +118,10 @@ const struct of_origin *of_origins_donor(const struct of_build *build);
 
 /* Which tensors there are, in which order and type, and where each input keeps them. */
 OF_NODISCARD onefold_status of_match(struct of_build *build, onefold_error *err);
-/* The tensor a variant gives for a name of the output, or NULL. */
-const struct of_tensor *of_match_find(struct of_variant *variant, const struct of_tensor *want);
+/* The tensor a variant gives for a name of the output, or NULL. `order` is the table of reference
+ * and has that name at `order_index` (OF_MAP_NONE = not). */
+const struct of_tensor *of_match_find(struct of_variant *variant, const struct of_tensor *want,
+                                      const struct of_table *order, uint32_t order_index);
 
 /* ---- heads.c: tied LM heads ---- */
 

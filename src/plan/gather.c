@@ -29,7 +29,7 @@ static struct of_str extra_key(const void *context, uint32_t index)
     return extras->tensors[index]->name;
 }
 
-/* The table whose order the output follows. */
+/* The table of reference, whose order the output follows. */
 static const struct of_table *order_table(const struct of_build *build)
 {
     return build->base_variant != OF_VARIANT_NONE
@@ -47,6 +47,13 @@ static bool is_first_with_table(const struct of_build *build, uint32_t variant)
     return build->variants[variant].table != order_table(build);
 }
 
+/* A table to go through: not that of reference, none of before, and with names of its own. */
+static bool may_have_extras(const struct of_build *build, uint32_t variant)
+{
+    return is_first_with_table(build, variant) &&
+           build->variants[variant].table->within != order_table(build);
+}
+
 static uint64_t count_misses(const struct of_build *build)
 {
     const struct of_table *order = order_table(build);
@@ -55,7 +62,10 @@ static uint64_t count_misses(const struct of_build *build)
     for (uint32_t i = 0; i < build->variant_count; i++) {
         const struct of_table *table = build->variants[i].table;
 
-        for (uint32_t j = 0; is_first_with_table(build, i) && j < table->tensor_count; j++) {
+        if (!may_have_extras(build, i)) {
+            continue;
+        }
+        for (uint32_t j = 0; j < table->tensor_count; j++) {
             count += of_table_find(order, table->tensors[j].name) == OF_MAP_NONE ? 1 : 0;
         }
     }
@@ -78,7 +88,10 @@ static onefold_status find_extras(struct of_build *build, struct extras *extras,
     for (uint32_t i = 0; i < build->variant_count; i++) {
         const struct of_table *table = build->variants[i].table;
 
-        for (uint32_t j = 0; is_first_with_table(build, i) && j < table->tensor_count; j++) {
+        if (!may_have_extras(build, i)) {
+            continue;
+        }
+        for (uint32_t j = 0; j < table->tensor_count; j++) {
             extras->tensors[extras->count] = &table->tensors[j];
             if (of_table_find(order, table->tensors[j].name) == OF_MAP_NONE &&
                 of_map_put(&extras->names, extras->count) == OF_MAP_NONE) {
@@ -132,6 +145,7 @@ static onefold_status make_layout(struct of_build *build, struct of_variant *var
                                   onefold_error *err)
 {
     struct of_plan *plan = build->plan;
+    const struct of_table *order = order_table(build);
     struct of_layout *layout = OF_ARENA_NEW(&plan->arena, struct of_layout, 1);
 
     if (layout == NULL) {
@@ -144,8 +158,11 @@ static onefold_status make_layout(struct of_build *build, struct of_variant *var
         return of_build_no_memory(build, err);
     }
     for (uint32_t i = 0; i < plan->step_count; i++) {
+        const struct of_pick *pick = &build->picks[i];
         const struct of_tensor *found =
-            may_read(variant, &build->picks[i]) ? of_match_find(variant, &plan->tensors[i]) : NULL;
+            may_read(variant, pick)
+                ? of_match_find(variant, &plan->tensors[i], order, pick->order_index)
+                : NULL;
 
         layout->shards[i] = found != NULL ? found->shard_index : OF_PLACE_ABSENT;
         layout->offsets[i] = found != NULL ? found->offset : 0;
@@ -238,12 +255,13 @@ static onefold_status judge_all(struct of_build *build, struct of_match *match, 
     if (build->plan->tensors == NULL || match->picks == NULL || match->found == NULL) {
         return of_build_no_memory(build, err);
     }
+    match->order = order;
     of_match_begin(match);
     for (uint32_t i = 0; i < order->tensor_count; i++) {
-        of_match_judge(match, &order->tensors[i]);
+        of_match_judge(match, &order->tensors[i], i);
     }
     for (uint32_t i = 0; i < extras.count; i++) {
-        of_match_judge(match, extras.tensors[i]);
+        of_match_judge(match, extras.tensors[i], OF_MAP_NONE);
     }
     of_match_end(match);
     OF_TRY(of_build_check(build, err));

@@ -13,15 +13,32 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Tables of one merge mostly have the same order, so the next tensor is tried before the map. */
-const struct of_tensor *of_match_find(struct of_variant *variant, const struct of_tensor *want)
+/* Where the tensor is that the table of reference has at `order_index`. Where places are not known,
+ * tables mostly have the same order, so the next tensor is tried before the name is looked up. */
+static uint32_t find_index(const struct of_variant *variant, const struct of_tensor *want,
+                           const struct of_table *order, uint32_t order_index)
 {
     const struct of_table *table = variant->table;
-    uint32_t index = variant->guess;
+    const uint32_t guess = variant->guess;
 
-    if (index >= table->tensor_count || !of_str_equal(table->tensors[index].name, want->name)) {
-        index = of_table_find(table, want->name);
+    if (order_index != OF_MAP_NONE && table == order) {
+        return order_index;
     }
+    if (order_index != OF_MAP_NONE && table->within == order) {
+        return table->places[order_index];
+    }
+    if (guess < table->tensor_count && of_str_equal(table->tensors[guess].name, want->name)) {
+        return guess;
+    }
+    return of_table_find(table, want->name);
+}
+
+const struct of_tensor *of_match_find(struct of_variant *variant, const struct of_tensor *want,
+                                      const struct of_table *order, uint32_t order_index)
+{
+    const struct of_table *table = variant->table;
+    const uint32_t index = find_index(variant, want, order, order_index);
+
     if (index != OF_MAP_NONE) {
         variant->guess = index + 1;
         return &table->tensors[index];
@@ -42,14 +59,14 @@ static bool fits(const struct of_tensor *a, const struct of_tensor *b)
     return a->rank == b->rank && memcmp(a->shape, b->shape, a->rank * sizeof(a->shape[0])) == 0;
 }
 
-static void look_up(struct of_match *match, const struct of_tensor *want)
+static void look_up(struct of_match *match, const struct of_tensor *want, uint32_t order_index)
 {
     const struct of_build *build = match->build;
 
     match->want = want;
     match->present_count = 0;
     for (uint32_t i = 0; i < build->variant_count; i++) {
-        match->found[i] = of_match_find(&build->variants[i], want);
+        match->found[i] = of_match_find(&build->variants[i], want, match->order, order_index);
         if (match->found[i] != NULL) {
             match->present_count += build->variants[i].input_count;
         }
@@ -504,19 +521,20 @@ static void note_lent(struct of_match *match)
 
 /* ---- The walk over all names ---- */
 
-void of_match_judge(struct of_match *match, const struct of_tensor *want)
+void of_match_judge(struct of_match *match, const struct of_tensor *want, uint32_t order_index)
 {
     struct of_plan *plan = match->build->plan;
     struct of_tensor *tensor = &plan->tensors[plan->step_count];
     onefold_dtype dtype;
 
-    look_up(match, want);
+    look_up(match, want, order_index);
     if (drop_tied(match) || leave_out(match) || refuse_missing(match) || refuse_unlike(match) ||
         refuse_codes(match)) {
         return;
     }
     note_lent(match);
     pick_one(match, &dtype, &match->picks[plan->step_count]);
+    match->picks[plan->step_count].order_index = order_index;
     *tensor = (struct of_tensor){.name = want->name,
                                  .shape = want->shape,
                                  .rank = want->rank,

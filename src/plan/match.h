@@ -7,6 +7,7 @@
 
 struct of_match {
     struct of_build *build;
+    const struct of_table *order;   /* of reference: the output follows its order */
     struct of_pick *picks;          /* [step], in order of judgement */
     const struct of_tensor **found; /* [variant]: of the name at hand */
     bool all_tied;
@@ -30,8 +31,9 @@ struct of_match {
 };
 
 void of_match_begin(struct of_match *match);
-/* Appends the tensor to the plan's and to picks, or says why not. */
-void of_match_judge(struct of_match *match, const struct of_tensor *want);
+/* Appends the tensor to the plan's and to picks, or says why not. `order_index` is its index in the
+ * table of reference; OF_MAP_NONE = it is of another one. */
+void of_match_judge(struct of_match *match, const struct of_tensor *want, uint32_t order_index);
 void of_match_end(struct of_match *match);
 
 #endif

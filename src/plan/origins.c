@@ -89,10 +89,20 @@ const struct of_origin *of_origins_donor(const struct of_build *build)
 
 /* ---- Opening ---- */
 
+/* Index of the origin that is opened as number `nth`: first the one whose order the output follows,
+ * because the tensors of the others are placed by those of the first. */
+static uint32_t origin_to_open(const struct of_build *build, uint32_t nth)
+{
+    if (!build->has_base || build->method->base == OF_BASE_NONE) {
+        return nth;
+    }
+    return nth == 0 ? build->input_count : nth - 1;
+}
+
 /* A reference seen before is opened once, so that 200 entries of one model cost one. */
 static struct of_checkpoint *find_open(const struct of_build *build, uint32_t index)
 {
-    for (uint32_t i = 0; i < index; i++) {
+    for (uint32_t i = 0; i < origin_count(build); i++) {
         if (build->origins[i].checkpoint != NULL &&
             same_reference(build->origins[i].model, build->origins[index].model)) {
             return build->origins[i].checkpoint;
@@ -267,14 +277,15 @@ static onefold_status make_variants(struct of_build *build, onefold_error *err)
     return ONEFOLD_OK;
 }
 
-static bool is_repeated(const struct of_build *build, uint32_t index)
+static bool is_repeated(const struct of_build *build, uint32_t nth)
 {
+    const struct of_model_ref *model = build->origins[origin_to_open(build, nth)].model;
     uint32_t i = 0;
 
-    while (i < index && !same_reference(build->origins[i].model, build->origins[index].model)) {
+    while (i < nth && !same_reference(build->origins[origin_to_open(build, i)].model, model)) {
         i++;
     }
-    return i < index;
+    return i < nth;
 }
 
 static onefold_status open_all(struct of_build *build, onefold_error *err)
@@ -288,12 +299,12 @@ static onefold_status open_all(struct of_build *build, onefold_error *err)
     }
     for (uint32_t i = 0; i < origin_count(build); i++) {
         if (!is_repeated(build, i)) {
-            paths[set->path_count++] = build->origins[i].model->path;
+            paths[set->path_count++] = build->origins[origin_to_open(build, i)].model->path;
         }
     }
     set->paths = paths;
     for (uint32_t i = 0; i < origin_count(build) && status == ONEFOLD_OK; i++) {
-        status = open_origin(build, i, err);
+        status = open_origin(build, origin_to_open(build, i), err);
     }
     of_checkpoint_set_opened(set);
     return status;

@@ -227,6 +227,56 @@ static void test_dropped_tables(void **state)
     }
 }
 
+static void write_index(const char *folder, const char *map)
+{
+    struct of_text text = {0};
+
+    of_text_print(&text, "{\"weight_map\": {%s}}", map);
+    assert_false(text.failed);
+    tmpdir_write_text(tmpdir_join(folder, "model.safetensors.index.json").text, text.data);
+    of_text_finish(&text);
+}
+
+/* A later table is searched through the first one, if that has all its names. */
+static void test_placed_tables(void **state)
+{
+    const struct mk_tensor more = {
+        .name = "e", .dtype = ONEFOLD_DTYPE_F32, .rank = 1, .shape = {4}, .seed = 5};
+    const struct mk_tensor turned[] = {tensors[2], tensors[1], tensors[0], more};
+    const struct of_checkpoint *first;
+    const struct of_checkpoint *fewer;
+    const struct of_checkpoint *other;
+    struct tmpdir_name folder = in_dir("m");
+
+    (void)state;
+    mk_folder(in_dir("a").text, tensors, 4);
+    mk_sharded(in_dir("b").text, turned, 3, 3);
+    mk_sharded(in_dir("c").text, turned, 4, 2);
+    first = open_ok(in_dir("a").text, NULL);
+    fewer = open_ok(in_dir("b").text, NULL);
+    other = open_ok(in_dir("c").text, NULL);
+    assert_null(first->table->within);
+    assert_ptr_equal(fewer->table->within, first->table);
+    assert_null(other->table->within);
+    for (uint32_t i = 0; i < 4; i++) {
+        const struct of_str name = of_str_from(turned[i].name);
+
+        assert_int_equal(of_table_find(fewer->table, name), i < 3 ? i : OF_MAP_NONE);
+        assert_int_equal(of_table_find(other->table, name), i);
+    }
+    /* A name of the first table only. */
+    assert_int_equal(of_table_find(fewer->table, OF_STR("d")), OF_MAP_NONE);
+    assert_int_equal(of_table_find(other->table, OF_STR("d")), OF_MAP_NONE);
+
+    tmpdir_folder(folder.text);
+    mk_file(tmpdir_join(folder.text, "p.safetensors").text, tensors, 2, NULL);
+    mk_file(tmpdir_join(folder.text, "q.safetensors").text, turned, 3, NULL);
+    write_index(folder.text, "\"a\":\"p.safetensors\",\"b\":\"p.safetensors\","
+                             "\"c\":\"q.safetensors\"");
+    open_fails(folder.text, NULL, ONEFOLD_E_FORMAT, "checkpoint-duplicate");
+    assert_non_null(strstr(err.message, "\"b\" is in p.safetensors and in q.safetensors"));
+}
+
 static void make_cache(const char *root)
 {
     struct tmpdir_name repository = tmpdir_join(root, "models--org--name");
@@ -379,16 +429,6 @@ static void test_variants(void **state)
     (void)open_ok(tmpdir_join(folder.text, "model.bf16.safetensors").text, NULL);
     mk_file(tmpdir_join(folder.text, "model.safetensors").text, tensors, 4, NULL);
     assert_string_equal(open_ok(folder.text, NULL)->shards[0].name, "model.safetensors");
-}
-
-static void write_index(const char *folder, const char *map)
-{
-    struct of_text text = {0};
-
-    of_text_print(&text, "{\"weight_map\": {%s}}", map);
-    assert_false(text.failed);
-    tmpdir_write_text(tmpdir_join(folder, "model.safetensors.index.json").text, text.data);
-    of_text_finish(&text);
 }
 
 static void test_missing_shards(void **state)
@@ -590,6 +630,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_sharded, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_sharing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_dropped_tables, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_placed_tables, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_cache, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_links, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_long_path, set_up, tear_down),

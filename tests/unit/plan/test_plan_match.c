@@ -164,6 +164,78 @@ static void the_base_decides_set_and_order(void **state)
     planned_finish(&planned);
 }
 
+/* Every layout says what a look at the checkpoint alone says. */
+static void expect_true_places(const struct planned *planned)
+{
+    const struct of_plan *plan = planned->plan;
+
+    for (uint32_t i = 0; i < plan->input_count + (plan->has_base ? 1 : 0); i++) {
+        const struct of_plan_input *input = &plan->inputs[i];
+        struct of_arena arena;
+        struct of_checkpoint_set set = {.arena = &arena};
+        struct of_checkpoint *alone;
+        onefold_error err;
+
+        of_arena_init(&arena, 0);
+        assert_int_equal(of_checkpoint_open(&set, input->checkpoint->path, NULL, &alone, &err),
+                         ONEFOLD_OK);
+        for (uint32_t step = 0; step < plan->step_count; step++) {
+            const uint32_t index = of_table_find(alone->table, plan->tensors[step].name);
+            const struct of_layout *layout = input->layout;
+
+            if (index == OF_MAP_NONE) {
+                assert_int_equal(layout->shards[step], OF_PLACE_ABSENT);
+                continue;
+            }
+            if (input->is_base && layout->shards[step] == OF_PLACE_ABSENT) {
+                continue; /* the rule has no use for it */
+            }
+            assert_int_equal(layout->shards[step], alone->table->tensors[index].shard_index);
+            assert_int_equal(layout->offsets[step], alone->table->tensors[index].offset);
+            assert_int_equal(layout->dtypes[step], alone->table->tensors[index].dtype);
+        }
+        of_checkpoint_set_finish(&set);
+        of_arena_finish(&arena);
+    }
+}
+
+static void every_input_has_an_order_of_its_own(void **state)
+{
+    /* Types of different width change places in the output. */
+    static const struct mk_tensor base[] = {TENSOR("r", BF16, 2, 3), TENSOR("p", F32, 2, 2),
+                                            TENSOR("s", BF16, 1, 9), TENSOR("q", F32, 3, 2)};
+    static const struct mk_tensor a[] = {TENSOR("s", F32, 1, 9), TENSOR("r", BF16, 2, 3),
+                                         TENSOR("q", F32, 3, 2), TENSOR("p", BF16, 2, 2)};
+    static const struct mk_tensor b[] = {TENSOR("q", BF16, 3, 2), TENSOR("s", BF16, 1, 9),
+                                         TENSOR("p", F32, 2, 2), TENSOR("r", F32, 2, 3),
+                                         TENSOR("z", F32, 1, 1)};
+    static const char *const recipes[] = {arithmetic, linear_two,
+                                          "merge_method: linear\nbase_model: @base\nmodels: "
+                                          "[{model: @b}, {model: @a}]\nparameters: {weight: 1}\n"};
+    struct planned planned;
+
+    (void)state;
+    make("base", base, 4);
+    make("a", a, 4);
+    /* b has the names of the others; then one more; then one less. */
+    for (size_t count = 4; count != 0; count = count == 4 ? 5 : count == 5 ? 3 : 0) {
+        make("b", b, count);
+        for (size_t i = 0; i < OF_LENGTH(recipes); i++) {
+            planned_parse(&planned, recipe(recipes[i]));
+            planned.options.tensor_union = true;
+            planned_build(&planned);
+            if (i == 0 && count == 5) {
+                assert_int_equal(planned.status, ONEFOLD_E_MISMATCH);
+            } else {
+                assert_int_equal(planned.status, ONEFOLD_OK);
+                assert_int_equal(planned.plan->step_count, count == 5 ? 5 : 4);
+                expect_true_places(&planned);
+            }
+            planned_finish(&planned);
+        }
+    }
+}
+
 static void types_of_the_result(void **state)
 {
     static const struct mk_tensor base[] = {TENSOR("x", BF16, 2, 2), TENSOR("n", I64, 2, 2),
@@ -307,6 +379,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_million_findings_are_twenty_lines, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(union_and_intersection, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(the_base_decides_set_and_order, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(every_input_has_an_order_of_its_own, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(types_of_the_result, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(codes_with_scales_are_refused, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_tied_model_lends_its_embedding, make_dir, remove_dir),
