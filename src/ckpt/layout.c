@@ -16,8 +16,9 @@
 #include <string.h>
 
 enum { LENGTH_FIELD_BYTES = 8 };
-/* Of a header, emitted at a time: about a hundred KiB, so that pieces of memory are used again. */
-enum { PORTION_TENSORS = 1024 };
+/* Of a header, emitted at a time, and one entry more. An entry is a name, at most six bytes of text
+ * for each of its own, and numbers. */
+enum { PORTION_BYTES = 65536, ENTRY_BYTES_MAX = 6 * OF_TENSOR_NAME_BYTES_MAX + 1024 };
 
 /* Widths in the order tensors of a shard are laid out. */
 static const uint32_t widths[] = {64, 32, 16, 8, 6, 4};
@@ -242,6 +243,7 @@ static onefold_status make(struct of_tensor *tensors, struct filler *filler, str
     if (!measure_empty(layout, text, &filler->metadata_bytes)) {
         return of_err_set(err, "memory", "no memory for a header");
     }
+    layout->start_bytes = filler->metadata_bytes;
     OF_TRY(cut(filler, arena, text, layout, err));
     for (uint32_t i = 0; i < layout->shard_count; i++) {
         order_shard(tensors, &layout->shards[i], order);
@@ -309,8 +311,6 @@ bool of_layout_emit_header(const struct of_out_layout *layout, const struct of_t
                            struct of_text *text)
 {
     const struct of_out_shard *shard = &layout->shards[shard_index];
-    const uint64_t end =
-        of_num_min(shard->tensor_count, (uint64_t)cursor->tensor_count + PORTION_TENSORS);
     const size_t before = text->length;
 
     if (cursor->ended) {
@@ -319,7 +319,8 @@ bool of_layout_emit_header(const struct of_out_layout *layout, const struct of_t
     if (cursor->bytes == 0) {
         begin_header(layout, shard->header_bytes, text);
     }
-    for (; cursor->tensor_count < end; cursor->tensor_count++) {
+    for (; cursor->tensor_count < shard->tensor_count && text->length - before < PORTION_BYTES;
+         cursor->tensor_count++) {
         struct of_tensor tensor = tensors[shard->first_tensor + cursor->tensor_count];
 
         if (cursor->tensor_count > 0 || layout->metadata_count > 0) {
@@ -336,4 +337,10 @@ bool of_layout_emit_header(const struct of_out_layout *layout, const struct of_t
         }
     }
     return true;
+}
+
+uint64_t of_layout_emit_bytes(const struct of_out_layout *layout)
+{
+    /* A text that grows is there twice, the new one with room to spare. */
+    return 3 * (layout->start_bytes + PORTION_BYTES + ENTRY_BYTES_MAX);
 }

@@ -24,6 +24,7 @@ struct of_out_layout {
     uint64_t total_bytes;           /* of tensor data */
     const struct of_pair *metadata; /* sorted by key */
     uint32_t metadata_count;
+    uint64_t start_bytes; /* of a header, before its tensors */
 };
 
 /* What the caller asks of the output: largest shard (0 = one file), and what __metadata__ holds. */
@@ -53,10 +54,12 @@ struct of_header_cursor {
     bool ended;
 };
 
-/* Appends the next portion of one shard's header to *text, some hundred KiB at most for ordinary
- * names; false when there was none left. All portions together are its header_bytes. */
+/* Appends the next portion of one shard's header to *text; false when there was none left. All
+ * portions together are its header_bytes. */
 bool of_layout_emit_header(const struct of_out_layout *layout, const struct of_tensor *tensors,
                            uint32_t shard_index, struct of_header_cursor *cursor,
                            struct of_text *text);
+/* Memory of such a text, emptied after each portion. */
+uint64_t of_layout_emit_bytes(const struct of_out_layout *layout);
 
 #endif

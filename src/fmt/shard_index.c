@@ -14,6 +14,9 @@
 #include <string.h>
 
 enum { PIECE_ENTRIES = 4096 };
+/* Of an index that is written, handed over at a time; and what sorting its entries takes of each.
+ */
+enum { PIECE_BYTES = 65536, ORDER_BYTES = 2 * sizeof(uint32_t) };
 
 struct entry_piece {
     struct entry_piece *next;
@@ -387,41 +390,71 @@ static bool name_less(const void *context, uint32_t a, uint32_t b)
     return of_str_compare(tensors[a].name, tensors[b].name) < 0;
 }
 
-onefold_status of_shard_index_emit(const struct of_tensor *tensors, uint64_t tensor_count,
-                                   const char *const *files, uint64_t total_size,
-                                   struct of_text *text, onefold_error *err)
+/* Hands the text over and empties it, once it has `at_least` bytes. */
+static onefold_status hand_over(struct of_text *text, size_t at_least,
+                                of_shard_index_piece_fn *piece, void *context, onefold_error *err)
 {
-    struct of_json_writer writer = {.text = *text, .indent = 2};
-    uint32_t *order = of_mem_get(of_mem_array_bytes(tensor_count, 2 * sizeof(uint32_t)));
+    const struct of_str part = {text->data, text->length};
+
+    if (text->failed) {
+        return of_err_set(err, "memory", "no memory for the text of the index");
+    }
+    if (text->length == 0 || text->length < at_least) {
+        return ONEFOLD_OK;
+    }
+    text->length = 0;
+    return piece(context, part, err);
+}
+
+static onefold_status emit(const struct of_shard_index_text *from, const uint32_t *order,
+                           struct of_json_writer *writer, of_shard_index_piece_fn *piece,
+                           void *context, onefold_error *err)
+{
+    of_json_begin_object(writer);
+    of_json_key(writer, "metadata");
+    of_json_begin_object(writer);
+    of_json_key(writer, "total_size");
+    of_json_add_u64(writer, from->total_size);
+    of_json_end_object(writer);
+    of_json_key(writer, "weight_map");
+    of_json_begin_object(writer);
+    for (uint64_t i = 0; i < from->tensor_count; i++) {
+        const struct of_tensor *tensor = &from->tensors[order[i]];
+
+        of_json_key_str(writer, tensor->name);
+        of_json_add_string(writer, from->files[tensor->shard_index]);
+        OF_TRY(hand_over(&writer->text, PIECE_BYTES, piece, context, err));
+    }
+    of_json_end_object(writer);
+    of_json_end_object(writer);
+    of_text_add_char(&writer->text, '\n');
+    return hand_over(&writer->text, 0, piece, context, err);
+}
+
+onefold_status of_shard_index_emit(const struct of_shard_index_text *from,
+                                   of_shard_index_piece_fn *piece, void *context,
+                                   onefold_error *err)
+{
+    struct of_json_writer writer = {.indent = 2};
+    const uint64_t count = from->tensor_count;
+    uint32_t *order = of_mem_get(of_mem_array_bytes(count, ORDER_BYTES));
+    onefold_status status;
 
     if (order == NULL) {
         return of_err_set(err, "memory", "no memory to sort the index");
     }
-    for (uint32_t i = 0; i < tensor_count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         order[i] = i;
     }
-    of_sort_indices(order, order + tensor_count, tensor_count, name_less, tensors);
-    of_json_begin_object(&writer);
-    of_json_key(&writer, "metadata");
-    of_json_begin_object(&writer);
-    of_json_key(&writer, "total_size");
-    of_json_add_u64(&writer, total_size);
-    of_json_end_object(&writer);
-    of_json_key(&writer, "weight_map");
-    of_json_begin_object(&writer);
-    for (uint64_t i = 0; i < tensor_count; i++) {
-        const struct of_tensor *tensor = &tensors[order[i]];
-
-        of_json_key_str(&writer, tensor->name);
-        of_json_add_string(&writer, files[tensor->shard_index]);
-    }
-    of_json_end_object(&writer);
-    of_json_end_object(&writer);
-    of_text_add_char(&writer.text, '\n');
+    of_sort_indices(order, order + count, count, name_less, from->tensors);
+    status = emit(from, order, &writer, piece, context, err);
+    of_text_finish(&writer.text);
     of_mem_free(order);
-    *text = writer.text;
-    if (text->failed) {
-        return of_err_set(err, "memory", "no memory for the text of the index");
-    }
-    return ONEFOLD_OK;
+    return status;
+}
+
+uint64_t of_shard_index_emit_bytes(uint64_t tensor_count)
+{
+    /* A text that grows is there twice, the new one with room to spare. */
+    return tensor_count * ORDER_BYTES + 3 * (uint64_t)(PIECE_BYTES + OF_TENSOR_NAME_BYTES_MAX);
 }

@@ -34,11 +34,24 @@ OF_NODISCARD onefold_status of_shard_index_parse(struct of_str text, const char 
 /* A file name an index may give: one component, ends in ".safetensors", and so on. */
 OF_NODISCARD onefold_status of_shard_name_check(struct of_str name, onefold_error *err);
 
-/* Indent 2, weight_map sorted by name, metadata.total_size, newline at the end. `tensors` in any
- * order; shard_index selects from `files`. */
-OF_NODISCARD onefold_status of_shard_index_emit(const struct of_tensor *tensors,
-                                                uint64_t tensor_count, const char *const *files,
-                                                uint64_t total_size, struct of_text *text,
+/* What an index is made of: `tensors` in any order; shard_index selects from `files`. */
+struct of_shard_index_text {
+    const struct of_tensor *tensors;
+    uint64_t tensor_count;
+    const char *const *files;
+    uint64_t total_size;
+};
+
+/* Takes the text piece by piece. */
+typedef onefold_status of_shard_index_piece_fn(void *context, struct of_str piece,
+                                               onefold_error *err);
+
+/* Indent 2, weight_map sorted by name, metadata.total_size, newline at the end; in pieces of some
+ * dozens of KiB, because a whole one can be as large as all the tables. */
+OF_NODISCARD onefold_status of_shard_index_emit(const struct of_shard_index_text *from,
+                                                of_shard_index_piece_fn *piece, void *context,
                                                 onefold_error *err);
+/* Memory that takes while it lasts. */
+uint64_t of_shard_index_emit_bytes(uint64_t tensor_count);
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/num.h"
+#include "fmt/shard_index.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -593,36 +594,32 @@ static onefold_status refuse(struct budget *budget, onefold_error *err)
                       (unsigned long long)(bound / OF_MIB - budget->fixed_bytes / OF_MIB));
 }
 
-/* The index of the output is a whole text for a moment, before pool and threads are there. A header
- * is written in portions, and counted as if it were one, too. */
+/* Headers and index of the output are written in portions, before pool and threads are there. */
 static onefold_status check_texts(const struct budget *budget, onefold_error *err)
 {
     const struct of_build *build = budget->build;
     const struct of_out_layout *output = &build->plan->output;
-    uint64_t longest = 0;
-    uint64_t index = 0;
+    uint64_t texts = of_layout_emit_bytes(output);
+    uint64_t headers = 0;
     uint64_t needed;
 
     for (uint32_t i = 0; i < output->shard_count; i++) {
-        const struct of_out_shard *shard = &output->shards[i];
-
-        longest = of_num_max(longest,
-                             shard->header_bytes + shard->tensor_count * sizeof(struct of_tensor));
-        index += shard->header_bytes;
-    }
-    if (output->shard_count > 1 && index > OF_INDEX_BYTES_MAX) {
-        return of_err_set(
-            err, "plan-limit",
-            "the headers of the output need %llu MiB, and an index of that size could "
-            "not be read again; at most %llu MiB are handled",
-            (unsigned long long)of_num_div_ceil(index, OF_MIB),
-            (unsigned long long)(OF_INDEX_BYTES_MAX / OF_MIB));
+        headers += output->shards[i].header_bytes;
     }
     if (output->shard_count > 1) {
-        longest = of_num_max(longest, index);
+        texts = of_num_max(texts, of_shard_index_emit_bytes(build->plan->step_count));
+        /* An entry of the index is no longer than that of a header. */
+        if (headers > OF_INDEX_BYTES_MAX) {
+            return of_err_set(
+                err, "plan-limit",
+                "the headers of the output need %llu MiB, and an index of that size could "
+                "not be read again; at most %llu MiB are handled",
+                (unsigned long long)of_num_div_ceil(headers, OF_MIB),
+                (unsigned long long)(OF_INDEX_BYTES_MAX / OF_MIB));
+        }
     }
     needed = budget->fixed_bytes - thread_count(budget) * OF_STACK_BYTES -
-             budget->ring_count * RING_BYTES + longest;
+             budget->ring_count * RING_BYTES + texts;
     if (needed > build->memory_bytes) {
         return of_err_set(err, "memory-bound",
                           "--memory is %llu MiB; headers and index of the output need at least "

@@ -151,12 +151,21 @@ static onefold_status write_config(struct of_outputs *outputs, onefold_error *er
     return status;
 }
 
+static onefold_status add_to_index(void *context, struct of_str piece, onefold_error *err)
+{
+    struct of_outputs *outputs = context;
+
+    return of_writer_add(&outputs->writer, piece.data, piece.length, err);
+}
+
 static onefold_status write_index(struct of_outputs *outputs, onefold_error *err)
 {
     const struct of_plan *plan = outputs->plan;
     const uint32_t count = plan->output.shard_count;
     static const char name[] = "model.safetensors.index.json";
-    struct of_text text = {0};
+    struct of_shard_index_text text = {.tensors = plan->tensors,
+                                       .tensor_count = plan->step_count,
+                                       .total_size = plan->output.total_bytes};
     onefold_status status;
     const char **names;
 
@@ -170,15 +179,14 @@ static onefold_status write_index(struct of_outputs *outputs, onefold_error *err
     for (uint32_t i = 0; i < count; i++) {
         names[i] = plan->output.shards[i].name;
     }
-    status = of_shard_index_emit(plan->tensors, plan->step_count, names, plan->output.total_bytes,
-                                 &text, err);
-    if (status == ONEFOLD_OK && text.failed) {
-        status = no_memory(name, err);
+    text.files = names;
+    status = of_writer_begin(&outputs->writer, name, err);
+    if (status == ONEFOLD_OK) {
+        status = of_shard_index_emit(&text, add_to_index, outputs, err);
     }
     if (status == ONEFOLD_OK) {
-        status = write_whole(outputs, name, (struct of_str){text.data, text.length}, err);
+        status = of_writer_end(&outputs->writer, next_file(outputs), err);
     }
-    of_text_finish(&text);
     of_mem_free(names);
     return status;
 }

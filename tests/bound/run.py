@@ -225,6 +225,8 @@ def check_many_tensors(suite):
     for seed, name in enumerate(names):
         write_many(os.path.join(suite.scratch, name, "model.safetensors"), 100000, 40, elems=2048, seed=seed)
     suite.merge("the same in another order in each, 64 MiB", 64, "--method", "linear", *names)
+    # Counts for every tensor besides.
+    suite.merge("the same, NaN kept and counted, 64 MiB", 64, "--method", "linear", "--nonfinite", "keep", *names)
     length = write_many(os.path.join(suite.scratch, "wide", "model.safetensors"), 100000, 900)
     code, peak, err = run(suite.scratch, "onefold", "inspect", "--quiet", "wide")
     suite.say(code == 0 and peak <= 144 * MIB, "header of %d MB" % (length // 1000000),

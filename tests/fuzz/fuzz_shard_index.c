@@ -29,12 +29,20 @@ static void check_index(const struct of_shard_index *index)
     }
 }
 
+static onefold_status add_piece(void *context, struct of_str piece, onefold_error *err)
+{
+    (void)err;
+    of_text_add(context, piece);
+    return ONEFOLD_OK;
+}
+
 static void check_round_trip(const struct of_shard_index *index, struct of_arena *arena)
 {
     const char **files = OF_ARENA_NEW(arena, const char *, index->file_count);
     struct of_tensor *tensors = OF_ARENA_NEW(arena, struct of_tensor, index->entry_count);
     struct of_shard_index again = {0};
     struct of_report report = {0};
+    struct of_shard_index_text from;
     struct of_text text = {0};
     onefold_error err;
 
@@ -48,8 +56,8 @@ static void check_round_trip(const struct of_shard_index *index, struct of_arena
         tensors[i].name = index->entries[i].tensor_name;
         tensors[i].shard_index = index->entries[i].file_index;
     }
-    of_assert(of_shard_index_emit(tensors, index->entry_count, files, index->total_size, &text,
-                                  &err) == ONEFOLD_OK);
+    from = (struct of_shard_index_text){tensors, index->entry_count, files, index->total_size};
+    of_assert(of_shard_index_emit(&from, add_piece, &text, &err) == ONEFOLD_OK);
     if (of_shard_index_parse((struct of_str){text.data, text.length}, "again", arena, &report,
                              &again, &err) == ONEFOLD_OK) {
         of_assert(again.entry_count == index->entry_count);

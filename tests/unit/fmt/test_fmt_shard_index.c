@@ -211,18 +211,28 @@ static void test_size_limit(void **state)
     of_arena_finish(&parsed.arena);
 }
 
+static onefold_status add_piece(void *context, struct of_str piece, onefold_error *err)
+{
+    struct of_text *text = context;
+
+    (void)err;
+    of_text_add(text, piece);
+    return ONEFOLD_OK;
+}
+
 static void test_emit(void **state)
 {
     const struct of_tensor tensors[] = {{.name = {"b", 1}, .shard_index = 1},
                                         {.name = {"a.\"", 3}, .shard_index = 0},
                                         {.name = {"B", 1}, .shard_index = 1}};
     static const char *const files[] = {"m-1.safetensors", "m-2.safetensors"};
+    const struct of_shard_index_text from = {tensors, 3, files, 42};
     struct of_text text = {0};
     struct parsed parsed;
     onefold_error err;
 
     (void)state;
-    assert_int_equal(of_shard_index_emit(tensors, 3, files, 42, &text, &err), ONEFOLD_OK);
+    assert_int_equal(of_shard_index_emit(&from, add_piece, &text, &err), ONEFOLD_OK);
     assert_string_equal(text.data, "{\n"
                                    "  \"metadata\": {\n"
                                    "    \"total_size\": 42\n"
@@ -239,6 +249,53 @@ static void test_emit(void **state)
     assert_int_equal(parsed.index.total_size, 42);
     of_arena_finish(&parsed.arena);
     of_text_finish(&text);
+}
+
+/* Counts pieces and takes so many. */
+struct taker {
+    uint32_t piece_count;
+    uint32_t left;
+    uint64_t bytes;
+    size_t longest;
+};
+
+static onefold_status take_some(void *context, struct of_str piece, onefold_error *err)
+{
+    struct taker *taker = context;
+
+    taker->piece_count++;
+    taker->bytes += piece.length;
+    taker->longest = piece.length > taker->longest ? piece.length : taker->longest;
+    if (taker->left == 0) {
+        return of_err_set(err, "space-run", "full");
+    }
+    taker->left--;
+    return ONEFOLD_OK;
+}
+
+/* A long one comes in pieces; a piece that is refused is the last. */
+static void test_emit_in_pieces(void **state)
+{
+    enum { COUNT = 5000 };
+    static char names[COUNT][16];
+    static struct of_tensor tensors[COUNT];
+    static const char *const files[] = {"m-1.safetensors"};
+    const struct of_shard_index_text from = {tensors, COUNT, files, 42};
+    struct taker all = {.left = UINT32_MAX};
+    struct taker two = {.left = 1};
+    onefold_error err;
+
+    (void)state;
+    for (uint32_t i = 0; i < COUNT; i++) {
+        (void)snprintf(names[i], sizeof(names[i]), "t%u", i);
+        tensors[i].name = of_str_from(names[i]);
+    }
+    assert_int_equal(of_shard_index_emit(&from, take_some, &all, &err), ONEFOLD_OK);
+    assert_true(all.piece_count > 2);
+    assert_true(all.bytes > (uint64_t)COUNT * 20);
+    assert_true(2 * all.longest < of_shard_index_emit_bytes(COUNT));
+    assert_int_equal(of_shard_index_emit(&from, take_some, &two, &err), ONEFOLD_E_IO);
+    assert_int_equal(two.piece_count, 2);
 }
 
 static void test_each_allocation_fails(void **state)
@@ -269,6 +326,7 @@ int main(void)
         cmocka_unit_test(test_shard_limit),
         cmocka_unit_test(test_size_limit),
         cmocka_unit_test(test_emit),
+        cmocka_unit_test(test_emit_in_pieces),
         cmocka_unit_test(test_each_allocation_fails),
     };
 

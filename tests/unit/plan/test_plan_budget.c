@@ -395,7 +395,7 @@ static void the_machine_bounds_the_default(void **state)
 /* Tables so large that tiles do not fit: the message names the least amount, and that works. */
 static void the_least_amount_is_named(void **state)
 {
-    enum { MANY = 150000 };
+    enum { MANY = 210000 };
     struct mk_tensor *tensors = calloc(MANY, sizeof(*tensors));
     char(*names)[48] = calloc(MANY, sizeof(*names));
     struct planned planned;
