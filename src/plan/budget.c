@@ -348,6 +348,7 @@ static void cut(const struct budget *budget, uint64_t read_bytes, bool plane, st
                               /* sums of an input of one byte per element */
                               .out_bytes = 4 * read_bytes + UINT64_C(3) * OF_DIRECT_ALIGN_MAX,
                               .plane = plane,
+                              .scatter = !budget->maps, /* a window is one range */
                               .grains_max = grains_allowed(&build->plan->survey, read_bytes),
                               .tile_grains_max = build->options->tile_grains_max};
     of_order_cut(build, &shape->caps, NULL, &shape->need);

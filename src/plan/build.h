@@ -194,6 +194,7 @@ struct of_tile_caps {
     uint64_t read_bytes;
     uint64_t out_bytes;
     bool plane;               /* sums may have to wait in the slot */
+    bool scatter;             /* steps of a bundle may lie anywhere in an input */
     uint64_t grains_max;      /* of a visit, for its partial sums; 0 = no limit */
     uint32_t tile_grains_max; /* 0 = no wish */
 };

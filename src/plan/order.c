@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Order of visits: output order. A large step is a unit of its own, cut into tiles of whole grains;
- * small steps that lie one behind the other in every input and in the output travel together.
- * Visits are computed from units, never stored.
+ * small steps that lie one behind the other in the output travel together. Where they do so in an
+ * input, too, they are read together; else each of them is read to a place of its own. Visits are
+ * computed from units, never stored.
  */
 #include "plan/build.h"
 
@@ -145,6 +146,8 @@ struct bundle {
     uint64_t grain_count;
     uint64_t out_bytes;
     bool overlay;
+    bool scattered;          /* in some input */
+    uint64_t step_bytes_max; /* of a step in an input */
 };
 
 static bool is_small(const struct of_plan *plan, uint32_t step)
@@ -160,21 +163,81 @@ static uint64_t span(const struct of_plan *plan, const struct of_layout *layout,
            bytes_of(layout->dtypes[step], plan->tensors[step].elem_count);
 }
 
-static bool joins_layout(const struct of_plan *plan, const struct of_layout *layout,
-                         const struct bundle *bundle, uint32_t step, uint64_t read_bytes_max)
+/* Does the step lie right behind the one before it? */
+static bool is_behind(const struct of_plan *plan, const struct of_layout *layout, uint32_t step)
 {
     const uint32_t before = step - 1;
 
-    if (layout->shards[step] != layout->shards[before]) {
+    return layout->shards[step] == OF_PLACE_ABSENT ||
+           layout->offsets[step] ==
+               layout->offsets[before] +
+                   bytes_of(layout->dtypes[before], plan->tensors[before].elem_count);
+}
+
+/* Room for so many bytes from anywhere in a file, read in whole blocks. */
+static uint64_t place_of(uint64_t byte_count)
+{
+    return of_num_align_up(byte_count + OF_DIRECT_ALIGN_MAX - 1, OF_DIRECT_ALIGN_MAX);
+}
+
+/* Takes note of how the step lies in the inputs. False: in another file than the one before it. */
+static bool look_at_layouts(const struct of_build *build, uint32_t step, struct bundle *bundle)
+{
+    const struct of_plan *plan = build->plan;
+    const uint64_t elem_count = plan->tensors[step].elem_count;
+
+    for (uint32_t i = 0; i < build->variant_count; i++) {
+        const struct of_layout *layout = build->variants[i].layout;
+
+        if (layout == NULL) {
+            continue;
+        }
+        if (step > bundle->first_step) {
+            if (layout->shards[step] != layout->shards[step - 1]) {
+                return false;
+            }
+            bundle->scattered = bundle->scattered || !is_behind(plan, layout, step);
+        }
+        if (layout->shards[step] != OF_PLACE_ABSENT) {
+            bundle->step_bytes_max =
+                of_num_max(bundle->step_bytes_max, bytes_of(layout->dtypes[step], elem_count));
+        }
+    }
+    return true;
+}
+
+/* The most that an input has of the bundle, `last` being its last step. */
+static uint64_t longest_span(const struct of_build *build, const struct bundle *bundle,
+                             uint32_t last)
+{
+    uint64_t longest = 0;
+
+    for (uint32_t i = 0; i < build->variant_count; i++) {
+        const struct of_layout *layout = build->variants[i].layout;
+
+        if (layout != NULL && layout->shards[last] != OF_PLACE_ABSENT) {
+            longest = of_num_max(longest, span(build->plan, layout, bundle->first_step, last));
+        }
+    }
+    return longest;
+}
+
+/* May inputs be read that way, with the step? Then *bundle knows of it. */
+static bool joins_layouts(const struct of_build *build, const struct of_tile_caps *caps,
+                          uint32_t step, struct bundle *bundle)
+{
+    struct bundle with = *bundle;
+
+    if (!look_at_layouts(build, step, &with)) {
         return false;
     }
-    if (layout->shards[step] == OF_PLACE_ABSENT) {
-        return true;
+    if (with.scattered ? !caps->scatter || (with.step_count + 1) * place_of(with.step_bytes_max) >
+                                               caps->read_bytes
+                       : longest_span(build, bundle, step) > caps->read_bytes) {
+        return false;
     }
-    return layout->offsets[step] ==
-               layout->offsets[before] +
-                   bytes_of(layout->dtypes[before], plan->tensors[before].elem_count) &&
-           span(plan, layout, bundle->first_step, step) <= read_bytes_max;
+    *bundle = with;
+    return true;
 }
 
 static bool joins_output(const struct of_plan *plan, const struct bundle *bundle, uint32_t step)
@@ -191,7 +254,7 @@ static bool joins_output(const struct of_plan *plan, const struct bundle *bundle
 }
 
 static bool joins(const struct of_build *build, const struct of_tile_caps *caps,
-                  const struct bundle *bundle, uint32_t step)
+                  struct bundle *bundle, uint32_t step)
 {
     const struct of_plan *plan = build->plan;
     const struct of_tensor *tensor = &plan->tensors[step];
@@ -212,14 +275,7 @@ static bool joins(const struct of_build *build, const struct of_tile_caps *caps,
                  bundle->overlay && step_overlays(plan, step)) > caps->out_bytes) {
         return false;
     }
-    for (uint32_t i = 0; i < build->variant_count; i++) {
-        const struct of_layout *layout = build->variants[i].layout;
-
-        if (layout != NULL && !joins_layout(plan, layout, bundle, step, caps->read_bytes)) {
-            return false;
-        }
-    }
-    return true;
+    return joins_layouts(build, caps, step, bundle);
 }
 
 static void add_to_bundle(const struct of_plan *plan, struct bundle *bundle, uint32_t step)
@@ -243,6 +299,7 @@ static struct bundle find_bundle(const struct of_build *build, const struct of_t
     if (!is_small(plan, step)) {
         return bundle;
     }
+    (void)look_at_layouts(build, step, &bundle);
     for (uint32_t i = step + 1; i < plan->step_count && joins(build, caps, &bundle, i); i++) {
         add_to_bundle(plan, &bundle, i);
     }
@@ -259,7 +316,10 @@ static void need_bundle(const struct of_build *build, const struct of_tile_caps 
         const struct of_layout *layout = build->variants[i].layout;
 
         if (layout != NULL && layout->shards[last] != OF_PLACE_ABSENT) {
-            need_reads(build, i, span(plan, layout, bundle->first_step, last), need);
+            need_reads(build, i,
+                       bundle->scattered ? bundle->step_count * place_of(bundle->step_bytes_max)
+                                         : span(plan, layout, bundle->first_step, last),
+                       need);
         }
     }
     need->out_bytes =
@@ -285,6 +345,7 @@ void of_order_cut(const struct of_build *build, const struct of_tile_caps *caps,
 
         if (bundle.step_count > 1) {
             unit.tile_grains = (uint32_t)bundle.grain_count;
+            unit.scattered = bundle.scattered;
             need_bundle(build, caps, &bundle, &need);
             need.visit_count += bundle.out_bytes > 0 ? 1 : 0;
         } else {
@@ -347,6 +408,7 @@ void of_plan_visit(const struct of_plan *plan, uint64_t number, struct of_visit 
     struct of_visit visit = {.number = number,
                              .first_step = unit->first_step,
                              .step_count = unit->step_count,
+                             .scattered = unit->scattered,
                              .first_grain = plan->steps[unit->first_step].first_grain,
                              .out_shard = tensor->shard_index,
                              .out_offset = tensor->offset};
@@ -369,6 +431,37 @@ void of_plan_visit(const struct of_plan *plan, uint64_t number, struct of_visit 
     *ret_visit = visit;
 }
 
+/* The steps of a bundle in one input: how many bytes, and whether they lie anywhere. */
+static void gather_range(const struct of_plan *plan, const struct of_layout *layout,
+                         const struct of_visit *visit, struct of_range *range)
+{
+    uint64_t longest = 0;
+    bool scattered = false;
+
+    for (uint32_t i = 0; i < visit->step_count; i++) {
+        const uint32_t step = visit->first_step + i;
+        const uint64_t byte_count = bytes_of(layout->dtypes[step], plan->tensors[step].elem_count);
+
+        range->byte_count += byte_count;
+        longest = of_num_max(longest, byte_count);
+        scattered = scattered || (i > 0 && !is_behind(plan, layout, step));
+    }
+    range->place_bytes = scattered ? place_of(longest) : 0;
+}
+
+void of_plan_step_range(const struct of_plan *plan, uint32_t step, uint32_t input,
+                        struct of_range *ret_range)
+{
+    const struct of_layout *layout = plan->inputs[input].layout;
+    const uint16_t shard = layout->shards[step];
+
+    *ret_range = (struct of_range){.shard = shard};
+    if (shard != OF_PLACE_ABSENT) {
+        ret_range->offset = layout->offsets[step];
+        ret_range->byte_count = bytes_of(layout->dtypes[step], plan->tensors[step].elem_count);
+    }
+}
+
 void of_plan_visit_range(const struct of_plan *plan, const struct of_visit *visit, uint32_t input,
                          struct of_range *ret_range)
 {
@@ -381,7 +474,9 @@ void of_plan_visit_range(const struct of_plan *plan, const struct of_visit *visi
         return;
     }
     range.offset = layout->offsets[first];
-    if (visit->step_count > 1) {
+    if (visit->scattered) {
+        gather_range(plan, layout, visit, &range);
+    } else if (visit->step_count > 1) {
         range.byte_count = span(plan, layout, first, first + visit->step_count - 1);
     } else {
         range.offset += bytes_of(layout->dtypes[first], visit->first_elem);

@@ -126,6 +126,7 @@ struct of_unit {
     uint32_t first_step;
     uint32_t step_count;  /* > 1: bundle, one visit */
     uint32_t tile_grains; /* single step: grains per tile */
+    bool scattered;       /* bundle: in some input the steps lie anywhere */
     uint64_t first_visit;
 };
 
@@ -134,6 +135,7 @@ struct of_visit {
     uint64_t number;
     uint32_t first_step;
     uint32_t step_count;
+    bool scattered;       /* as the unit */
     uint64_t first_elem;  /* in the step; 0 for a bundle */
     uint64_t elem_count;  /* of the step that is covered; for a bundle of all its steps together */
     uint64_t first_grain; /* over the whole output */
@@ -147,6 +149,9 @@ struct of_range {
     uint16_t shard;  /* OF_PLACE_ABSENT when the input has nothing to give */
     uint64_t offset; /* in the file */
     uint64_t byte_count;
+    /* 0: the bytes lie one behind the other from offset on. Else the steps of a bundle lie anywhere
+     * in the file: each is read alone, whole blocks of it, to a place of so many bytes. */
+    uint64_t place_bytes;
 };
 
 struct of_budget_line {
@@ -324,6 +329,9 @@ void of_plan_visit(const struct of_plan *plan, uint64_t number, struct of_visit 
 /* The bytes of input `input` (input_count = the base) that the visit needs. */
 void of_plan_visit_range(const struct of_plan *plan, const struct of_visit *visit, uint32_t input,
                          struct of_range *ret_range);
+/* Those of one whole step. */
+void of_plan_step_range(const struct of_plan *plan, uint32_t step, uint32_t input,
+                        struct of_range *ret_range);
 
 /* Does the step take part in the survey? Tensors with arithmetic that every input has. */
 static inline bool of_plan_is_surveyed(const struct of_plan *plan, uint32_t step)

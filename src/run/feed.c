@@ -53,6 +53,8 @@ static void want(struct of_slot *slot, struct of_area *area, uint32_t input,
     area->wanted = true;
     area->issued = false;
     area->byte_count = range->byte_count;
+    area->place_bytes = range->place_bytes;
+    area->next_step = 0;
     area->cache_fd = -1;
     area->req = (struct of_io_req){
         .kind = OF_IO_READ, .owner = slot, .ring = slot->index, .offset = range->offset};
@@ -148,19 +150,35 @@ void of_feed_next_round(struct of_slot *slot, const struct of_job_context *job)
     choose_round(slot, job);
 }
 
-static void submit_read(struct of_slot *slot, struct of_area *area,
-                        const struct of_source_entry *entry, struct of_io *io)
+/* Reads `byte_count` bytes at req.offset to `buffer`, widened to whole blocks. */
+static void submit_read(struct of_area *area, uint64_t byte_count, uint8_t *buffer,
+                        struct of_io *io)
 {
-    const uint64_t align = of_num_max(entry->align, 1);
+    const uint64_t skip_bytes = area->req.offset % area->align;
 
-    area->skip_bytes = area->req.offset % align;
-    area->req.fd = entry->fd;
-    area->req.offset -= area->skip_bytes;
-    area->req.length = of_num_align_up(area->skip_bytes + area->byte_count, align);
-    area->req.length_must = area->skip_bytes + area->byte_count;
-    area->req.buffer = area->buffer;
+    area->req.offset -= skip_bytes;
+    area->req.length = of_num_align_up(skip_bytes + byte_count, area->align);
+    area->req.length_must = skip_bytes + byte_count;
+    area->req.buffer = buffer;
     of_io_submit(io, &area->req);
-    slot->pending_count++;
+}
+
+/* The next step's bytes to its place. False: all were read. */
+static bool submit_step(const struct of_slot *slot, const struct of_plan *plan,
+                        struct of_area *area, struct of_io *io)
+{
+    while (area->next_step < slot->visit.step_count) {
+        const uint32_t i = area->next_step++;
+        struct of_range range;
+
+        of_plan_step_range(plan, slot->visit.first_step + i, area->input, &range);
+        if (range.byte_count > 0) {
+            area->req.offset = range.offset;
+            submit_read(area, range.byte_count, area->buffer + i * area->place_bytes, io);
+            return true;
+        }
+    }
+    return false;
 }
 
 /* More bytes in flight make the disk slower (docs/decisions/010-bytes-in-flight.md); one read
@@ -168,9 +186,35 @@ static void submit_read(struct of_slot *slot, struct of_area *area,
 static bool is_room_to_read(const struct of_area *area, const struct of_source *source,
                             const struct of_io *io)
 {
+    const uint64_t byte_count = area->place_bytes > 0 ? area->place_bytes : area->byte_count;
+
     return io->in_flight < io->depth &&
            (io->reading_bytes == 0 ||
-            io->reading_bytes + area->byte_count <= source->plan->how.flight_bytes);
+            io->reading_bytes + byte_count <= source->plan->how.flight_bytes);
+}
+
+/* Where the page cache holds the bytes of the area, all of them; else -1. */
+static int ask_cache(const struct of_slot *slot, const struct of_area *area,
+                     struct of_source *source, int32_t entry)
+{
+    int cache_fd = -1;
+
+    if (area->place_bytes == 0) {
+        return of_source_ask_cache(source, entry, area->req.offset, area->byte_count);
+    }
+    for (uint32_t i = 0; i < slot->visit.step_count; i++) {
+        struct of_range range;
+
+        of_plan_step_range(source->plan, slot->visit.first_step + i, area->input, &range);
+        if (range.byte_count == 0) {
+            continue;
+        }
+        cache_fd = of_source_ask_cache(source, entry, range.offset, range.byte_count);
+        if (cache_fd < 0) {
+            return -1;
+        }
+    }
+    return cache_fd;
 }
 
 /* From where the area's bytes come: *ret_entry is pinned, and *ret_cache_fd >= 0 when the page
@@ -187,7 +231,7 @@ static onefold_status find_source(struct of_slot *slot, const struct of_area *ar
     if (*ret_entry < 0) {
         return ONEFOLD_OK;
     }
-    *ret_cache_fd = of_source_ask_cache(source, *ret_entry, area->req.offset, area->byte_count);
+    *ret_cache_fd = ask_cache(slot, area, source, *ret_entry);
     if (*ret_cache_fd >= 0) {
         return ONEFOLD_OK;
     }
@@ -226,13 +270,23 @@ static onefold_status issue_area(struct of_slot *slot, struct of_area *area,
     area->source_entry = entry;
     area->issued = true;
     *ret_issued = true;
+    area->req.fd = source->entries[entry].fd;
+    area->align = of_num_max(source->entries[entry].align, 1);
+    area->skip_bytes = 0;
     of_assert(area->byte_count <= area_bytes);
     if (cache_fd >= 0) {
         area->cache_fd = cache_fd;
-        area->skip_bytes = 0;
         return ONEFOLD_OK;
     }
-    submit_read(slot, area, &source->entries[entry], io);
+    slot->pending_count++;
+    if (area->place_bytes > 0) {
+        of_assert(slot->visit.step_count * area->place_bytes <= area_bytes);
+        /* A range without bytes is not wanted. */
+        of_assert(submit_step(slot, source->plan, area, io));
+        return ONEFOLD_OK;
+    }
+    area->skip_bytes = area->req.offset % area->align;
+    submit_read(area, area->byte_count, area->buffer, io);
     of_assert(area->req.length <= area_bytes);
     return ONEFOLD_OK;
 }
@@ -277,13 +331,18 @@ static struct of_shown area_file(const struct of_slot *slot, const struct of_are
 }
 
 onefold_status of_feed_complete(struct of_slot *slot, struct of_area *area,
-                                struct of_source *source, onefold_error *err)
+                                struct of_source *source, struct of_io *io, bool go_on,
+                                onefold_error *err)
 {
     const struct of_plan *plan = source->plan;
     const struct of_io_req *req = &area->req;
     const unsigned long long done = req->offset + req->done_bytes;
     const unsigned long long must = req->offset + req->length_must;
 
+    if (req->result_errno == 0 && area->place_bytes > 0 && go_on &&
+        submit_step(slot, plan, area, io)) {
+        return ONEFOLD_OK;
+    }
     of_source_release(source, area->source_entry);
     area->source_entry = -1;
     slot->pending_count--;
@@ -298,7 +357,7 @@ onefold_status of_feed_complete(struct of_slot *slot, struct of_area *area,
                               area_file(slot, area, plan).text, (unsigned long long)req->offset,
                               must);
     }
-    area->data = req->data + area->skip_bytes;
+    area->data = area->place_bytes > 0 ? area->buffer : req->data + area->skip_bytes;
     return ONEFOLD_OK;
 }
 

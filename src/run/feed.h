@@ -28,9 +28,11 @@ void of_feed_next_round(struct of_slot *slot, const struct of_job_context *job);
 OF_NODISCARD onefold_status of_feed_issue(struct of_slot *slot, struct of_source *source,
                                           struct of_io *io, struct of_buffers *buffers,
                                           onefold_error *err);
-/* A read of the slot came back: sets the area's data, or explains the failure. */
+/* A read of the slot came back: sets the area's data, issues the next read of an area of places
+ * (with `go_on`), or explains the failure. */
 OF_NODISCARD onefold_status of_feed_complete(struct of_slot *slot, struct of_area *area,
-                                             struct of_source *source, onefold_error *err);
+                                             struct of_source *source, struct of_io *io, bool go_on,
+                                             onefold_error *err);
 /* Gives the areas of the round back (the base's only after the last). Fails when bytes were lost
  * under the worker. */
 OF_NODISCARD onefold_status of_feed_release(struct of_slot *slot, struct of_source *source,

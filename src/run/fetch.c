@@ -62,6 +62,24 @@ uint64_t of_fetch_elems(const struct of_view *view)
                                    : of_num_align_down(elems, STEP_ELEMS);
 }
 
+/* Where in the file the area's byte `at` of the view's step lies; *ret_left are those that can be
+ * fetched from there on together. */
+static uint64_t find_in_file(const struct of_view *view, const struct of_area *area, uint64_t at,
+                             uint64_t *ret_left)
+{
+    struct of_range range;
+    uint64_t skip;
+
+    if (area->place_bytes == 0) {
+        *ret_left = area->byte_count - at;
+        return area->req.offset + at;
+    }
+    of_plan_step_range(view->job->plan, view->step_index, area->input, &range);
+    skip = at - (view->step_index - view->slot->visit.first_step) * area->place_bytes;
+    *ret_left = range.byte_count - skip;
+    return range.offset + skip;
+}
+
 static bool fetch_area(const struct of_view *view, struct of_area *area, uint8_t *to)
 {
     const struct of_plan *plan = view->job->plan;
@@ -69,16 +87,18 @@ static bool fetch_area(const struct of_view *view, struct of_area *area, uint8_t
     struct of_range range;
     uint64_t at;
     uint64_t byte_count;
+    uint64_t left;
+    uint64_t offset;
 
     if (area->cache_fd < 0 || !of_view_find(view, area, &at, &byte_count) ||
         (at >= area->data_at && at + byte_count <= area->data_at + area->data_bytes)) {
         return true;
     }
+    offset = find_in_file(view, area, at, &left);
     area->data_at = at;
-    area->data_bytes = of_num_min(part_bytes(plan, slot), area->byte_count - at);
+    area->data_bytes = of_num_min(part_bytes(plan, slot), left);
     of_assert(byte_count <= area->data_bytes);
-    if (of_file_read_at(area->cache_fd, to, area->data_bytes, area->req.offset + at,
-                        &slot->error) == ONEFOLD_OK) {
+    if (of_file_read_at(area->cache_fd, to, area->data_bytes, offset, &slot->error) == ONEFOLD_OK) {
         return true;
     }
     of_plan_visit_range(plan, &slot->visit, area->input, &range);

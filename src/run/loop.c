@@ -79,7 +79,8 @@ static void note_read(struct of_run *run, struct of_slot *slot, struct of_area *
     onefold_error error;
 
     of_err_clear(&error);
-    if (of_feed_complete(slot, area, &run->source, &error) != ONEFOLD_OK) {
+    if (of_feed_complete(slot, area, &run->source, &run->io, !is_given_up(run, slot), &error) !=
+        ONEFOLD_OK) {
         fail(run, slot->visit.number, &error);
     }
 }
@@ -292,7 +293,8 @@ static uint32_t find_source(const struct of_plan *plan, const struct of_visit *v
         }
     }
     of_plan_visit_range(plan, visit, source, ret_range);
-    return ret_range->shard != OF_PLACE_ABSENT && ret_range->byte_count == visit->out_bytes
+    return ret_range->shard != OF_PLACE_ABSENT && ret_range->place_bytes == 0 &&
+                   ret_range->byte_count == visit->out_bytes
                ? source
                : UINT32_MAX;
 }

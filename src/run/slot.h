@@ -39,6 +39,9 @@ struct of_area {
     const uint8_t *data;  /* once read: what is wanted, from data_at on; NULL: nothing here */
     uint64_t skip_bytes;  /* widening in front of the wanted bytes */
     uint64_t byte_count;  /* wanted */
+    uint64_t place_bytes; /* as of the range (plan.h); 0 = one read */
+    uint64_t align;       /* whole blocks of so many bytes are read */
+    uint32_t next_step;   /* of the visit's, with places: to be read next */
     uint32_t input;       /* index in plan->inputs */
     int32_t source_entry; /* pinned descriptor, -1 = none */
     int cache_fd;     /* >= 0: the page cache holds the bytes, the worker takes them from there */

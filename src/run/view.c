@@ -43,9 +43,23 @@ uint64_t of_view_out_bytes(const struct of_view *view)
     return bytes_of((onefold_dtype)view->tensor->dtype, view->elem_count);
 }
 
-static bool find_start(const struct of_view *view, const struct of_area *area, uint64_t *ret_at)
+/* Where the step's bytes begin among those of the area. */
+static uint64_t step_at(const struct of_view *view, const struct of_area *area,
+                        const struct of_layout *layout)
 {
     const uint32_t first_step = view->slot->visit.first_step;
+    const uint64_t offset = layout->offsets[view->step_index];
+
+    if (area->place_bytes == 0) {
+        return offset - layout->offsets[first_step];
+    }
+    /* What lies in the page cache is not widened to whole blocks. */
+    return (view->step_index - first_step) * area->place_bytes +
+           (area->cache_fd >= 0 ? 0 : offset % area->align);
+}
+
+static bool find_start(const struct of_view *view, const struct of_area *area, uint64_t *ret_at)
+{
     const struct of_layout *layout;
 
     /* An empty area may name an input that is not there (the base of a plan without one). */
@@ -56,7 +70,7 @@ static bool find_start(const struct of_view *view, const struct of_area *area, u
     if (layout->shards[view->step_index] == OF_PLACE_ABSENT) {
         return false;
     }
-    *ret_at = layout->offsets[view->step_index] - layout->offsets[first_step];
+    *ret_at = step_at(view, area, layout);
     if (view->skip_elems > 0) {
         *ret_at += bytes_of((onefold_dtype)layout->dtypes[view->step_index], view->skip_elems);
     }

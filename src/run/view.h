@@ -36,9 +36,9 @@ struct of_view of_view_part(const struct of_view *view, uint64_t at, uint64_t co
 /* Bytes of the output. */
 uint64_t of_view_out_bytes(const struct of_view *view);
 
-/* Which of the bytes wanted of an area are the view's: *ret_bytes from *ret_at on. In a bundle the
- * steps of an input lie one behind the other, in a tile there is one step. False: nothing of the
- * step is there. */
+/* Which of the bytes of an area are the view's: *ret_bytes from *ret_at on. In a bundle the steps
+ * of an input lie one behind the other, or each at a place of its own, in a tile there is one step.
+ * False: nothing of the step is there. */
 bool of_view_find(const struct of_view *view, const struct of_area *area, uint64_t *ret_at,
                   uint64_t *ret_bytes);
 /* The view's elements, fetched before (run/fetch.h); NULL: nothing of the step is there. */

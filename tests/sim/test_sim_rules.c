@@ -135,14 +135,17 @@ struct world {
 /* Fine-tunes differ in how far they moved; one did not touch some tensors at all. */
 static void make_model(const char *path, uint32_t number)
 {
+    struct mk_tensor own[TENSORS]; /* every other model has them in another order */
+
     for (size_t i = 0; i < TENSORS; i++) {
         const bool untouched = number == 4 && i % 2 == 0;
         const bool is_copied = tensors[i].dtype == ONEFOLD_DTYPE_I64;
 
         tensors[i].seed = is_copied || untouched ? i + 1 : 100 * number + i + 1;
         tensors[i].width = is_copied || untouched ? 0.5 : 0.5 + 0.125 * number;
+        own[number % 2 == 1 ? TENSORS - 1 - i : i] = tensors[i];
     }
-    mk_sharded(path, tensors, TENSORS, 2);
+    mk_sharded(path, own, TENSORS, 2);
     mk_config(path, "bfloat16");
 }
 

@@ -12,6 +12,7 @@ enum { TENSORS_MAX = 40, INPUTS_MAX = 6, ROUNDS = 60 };
 
 static struct tmpdir dir;
 static char names[TENSORS_MAX][48];
+static uint32_t scattered_count; /* ranges seen whose steps lie anywhere */
 
 static const onefold_dtype numeric[] = {ONEFOLD_DTYPE_BF16, ONEFOLD_DTYPE_F16, ONEFOLD_DTYPE_F32,
                                         ONEFOLD_DTYPE_F8_E4M3, ONEFOLD_DTYPE_F64};
@@ -147,7 +148,13 @@ static void close_stored(struct stored *stored)
     of_arena_finish(&stored->arena);
 }
 
-/* The steps of an input lie one behind the other in the range that is read. */
+static uint64_t blocks_of(uint64_t offset, uint64_t byte_count)
+{
+    return of_num_align_up(offset % 4096 + byte_count, 4096);
+}
+
+/* The steps of an input lie one behind the other in the range that is read, or each is read to a
+ * place of its own. */
 static void check_range(const struct of_plan *plan, const struct stored *stored,
                         const struct of_visit *visit, uint32_t input)
 {
@@ -156,6 +163,7 @@ static void check_range(const struct of_plan *plan, const struct stored *stored,
         input == plan->input_count ? plan->how.base_area_bytes : plan->how.area_bytes;
     struct of_range range;
     uint64_t at = 0;
+    bool scattered = false;
 
     of_plan_visit_range(plan, visit, input, &range);
     if (range.shard == OF_PLACE_ABSENT) {
@@ -166,7 +174,8 @@ static void check_range(const struct of_plan *plan, const struct stored *stored,
         }
         return;
     }
-    assert_true(of_num_align_up(range.offset % 4096 + range.byte_count, 4096) <= area);
+    assert_true(range.place_bytes > 0 ? visit->step_count * range.place_bytes <= area
+                                      : blocks_of(range.offset, range.byte_count) <= area);
     for (uint32_t i = 0; i < visit->step_count; i++) {
         const uint32_t step = visit->first_step + i;
         const uint64_t elems =
@@ -175,7 +184,19 @@ static void check_range(const struct of_plan *plan, const struct stored *stored,
         const uint32_t index = of_table_find(table, plan->tensors[step].name);
         const struct of_tensor *tensor = &table->tensors[index];
 
-        assert_int_equal(layout->offsets[step] - layout->offsets[visit->first_step], at);
+        assert_int_equal(layout->shards[step], range.shard);
+        if (layout->offsets[step] - layout->offsets[visit->first_step] != at) {
+            scattered = true;
+        }
+        if (range.place_bytes > 0) {
+            struct of_range own;
+
+            of_plan_step_range(plan, step, input, &own);
+            assert_int_equal(own.shard, range.shard);
+            assert_int_equal(own.offset, layout->offsets[step]);
+            assert_int_equal(own.byte_count, bytes_of(layout->dtypes[step], elems));
+            assert_true(blocks_of(own.offset, own.byte_count) <= range.place_bytes);
+        }
         if (plan->tensors[step].elem_count > 0) {
             assert_int_equal(layout->dtypes[step], tensor->dtype);
             assert_int_equal(layout->offsets[step], tensor->offset);
@@ -183,6 +204,8 @@ static void check_range(const struct of_plan *plan, const struct stored *stored,
         at += bytes_of(layout->dtypes[step], elems);
     }
     assert_int_equal(range.byte_count, at);
+    assert_int_equal(scattered, range.place_bytes > 0);
+    scattered_count += scattered;
     if (visit->step_count == 1) {
         assert_int_equal(range.offset,
                          layout->offsets[visit->first_step] +
@@ -315,6 +338,7 @@ static void any_plan_covers_the_output(void **state)
         planned_finish(&planned);
         tmpdir_remove(&dir);
     }
+    assert_true(scattered_count > 0);
 }
 
 /* Neighbours that are small in every input become one visit; a large one stays alone. */
