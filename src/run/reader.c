@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Read i of a file is request i mod OF_READER_READS and goes to any place of the pool that is free.
+ * Read i of a file is request i modulo their number and goes to any place of the pool that is free.
  * The memory of the first place is loaded when a file is opened, that of the others by a thread
  * while reads go on: finding 20 MiB may take as long as reading 80.
  */
@@ -18,12 +18,14 @@
 #include <string.h>
 
 onefold_status of_reader_init(struct of_reader *reader, const char *io_name, enum of_direct direct,
-                              onefold_error *err)
+                              uint32_t read_count, onefold_error *err)
 {
-    struct of_io_options options = {.depth = OF_READER_READS, .thread_count = 2};
+    struct of_io_options options = {.depth = read_count, .thread_count = 2};
 
-    *reader = (struct of_reader){.direct = direct, .fd = -1, .direct_fd = -1};
-    OF_TRY(of_pool_init_parts(&reader->pool, OF_READER_READS * OF_READER_READ_BYTES, 1, NULL, err));
+    of_assert(read_count >= OF_READER_READS_MIN && read_count <= OF_READER_READS);
+    *reader =
+        (struct of_reader){.direct = direct, .read_count = read_count, .fd = -1, .direct_fd = -1};
+    OF_TRY(of_pool_init_parts(&reader->pool, read_count * OF_READER_READ_BYTES, 1, NULL, err));
     options.pool = reader->pool.data;
     options.pool_bytes = reader->pool.size_bytes;
     options.pool_loaded = &reader->pool.loaded;
@@ -72,7 +74,7 @@ static void note_place(struct of_reader *reader)
 {
     reader->free_places |= 1U << reader->loaded_count;
     reader->loaded_count++;
-    reader->pool.loaded = reader->loaded_count == OF_READER_READS;
+    reader->pool.loaded = reader->loaded_count == reader->read_count;
 }
 
 static void wake(void *context)
@@ -108,7 +110,7 @@ static onefold_status load_more(struct of_reader *reader, onefold_error *err)
         }
         note_place(reader);
     }
-    if (reader->loaded_count == OF_READER_READS ||
+    if (reader->loaded_count == reader->read_count ||
         reader->size_bytes <= reader->loaded_count * OF_READER_READ_BYTES) {
         return ONEFOLD_OK;
     }
@@ -127,7 +129,7 @@ static onefold_status load_more(struct of_reader *reader, onefold_error *err)
 static uint32_t take_place(struct of_reader *reader)
 {
     do {
-        reader->last_place = (reader->last_place + 1) % OF_READER_READS;
+        reader->last_place = (reader->last_place + 1) % reader->read_count;
     } while ((reader->free_places >> reader->last_place & 1U) == 0);
     reader->free_places &= ~(1U << reader->last_place);
     return reader->last_place;
@@ -139,7 +141,7 @@ static void submit(struct of_reader *reader)
 {
     const uint64_t left = reader->size_bytes - reader->submit_at;
     const uint64_t number = reader->submit_at / OF_READER_READ_BYTES;
-    const uint32_t at = (uint32_t)(number % OF_READER_READS);
+    const uint32_t at = (uint32_t)(number % reader->read_count);
     const uint32_t place = take_place(reader);
     struct of_io_req *req = &reader->reqs[at];
 
@@ -209,16 +211,16 @@ static void reap(struct of_reader *reader)
 }
 
 /* The read that byte `offset` of the file comes with. */
-static uint32_t read_at(uint64_t offset)
+static uint32_t read_at(const struct of_reader *reader, uint64_t offset)
 {
-    return (uint32_t)(offset / OF_READER_READ_BYTES % OF_READER_READS);
+    return (uint32_t)(offset / OF_READER_READ_BYTES % reader->read_count);
 }
 
 onefold_status of_reader_next(struct of_reader *reader, const uint8_t **ret_data,
                               uint64_t *ret_length, onefold_error *err)
 {
     const uint64_t in_read = reader->deliver_at % OF_READER_READ_BYTES;
-    const uint32_t at = read_at(reader->deliver_at);
+    const uint32_t at = read_at(reader, reader->deliver_at);
     const struct of_io_req *req = &reader->reqs[at];
     unsigned long long end;
 
@@ -250,7 +252,7 @@ onefold_status of_reader_next(struct of_reader *reader, const uint8_t **ret_data
 
 onefold_status of_reader_release(struct of_reader *reader, onefold_error *err)
 {
-    const uint32_t at = read_at(reader->release_at);
+    const uint32_t at = read_at(reader, reader->release_at);
     const uint64_t left = reader->deliver_at - reader->release_at;
 
     of_assert(reader->held_count > 0);
@@ -274,7 +276,7 @@ void of_reader_close(struct of_reader *reader)
     /* What came back and was never handed out, or is held. */
     for (uint64_t at = of_num_align_down(reader->release_at, OF_READER_READ_BYTES);
          at < reader->submit_at; at += OF_READER_READ_BYTES) {
-        if (!give_back(reader, read_at(at))) {
+        if (!give_back(reader, read_at(reader, at))) {
             continue; /* nobody looked at it */
         }
     }

@@ -61,13 +61,13 @@ struct walk {
 
 /* ---- Worker memory ---- */
 
-uint64_t of_scan_thread_bytes(void)
+uint64_t of_scan_thread_bytes(uint32_t read_count)
 {
     /* Workers that found no more files still have their stacks when partners take their place; and
      * a reader has a thread. */
     const uint64_t stack_bytes = 3 * OF_STACK_BYTES;
 
-    return OF_READER_READS * OF_READER_READ_BYTES + stack_bytes + OF_BLOCK_ELEMS * sizeof(float) +
+    return read_count * OF_READER_READ_BYTES + stack_bytes + OF_BLOCK_ELEMS * sizeof(float) +
            LEAVES_AHEAD * sizeof(struct of_digest) + 64 * OF_KIB;
 }
 
@@ -86,7 +86,7 @@ static onefold_status init_worker(struct worker *worker, const struct of_scan *s
         return of_err_set(err, "memory", "no memory to read the files");
     }
     worker->has_reader = true;
-    return of_reader_init(&worker->reader, scan->io_name, scan->direct, err);
+    return of_reader_init(&worker->reader, scan->io_name, scan->direct, scan->read_count, err);
 }
 
 static void finish_worker(struct worker *worker)

@@ -67,6 +67,7 @@ struct of_scan {
     uint64_t total_bytes; /* for progress */
 
     uint32_t thread_count;
+    uint32_t read_count; /* of a thread's reader */
     const char *io_name;
     enum of_direct direct;
     const struct of_kern *kern;
@@ -80,7 +81,7 @@ struct of_scan {
 };
 
 /* Memory that one thread of a scan takes, reading or beside one that reads. */
-uint64_t of_scan_thread_bytes(void);
+uint64_t of_scan_thread_bytes(uint32_t read_count);
 /* Fails when the scan as a whole could not be made or was stopped; what is wrong with one file
  * stands in its error. Ids: memory, cancelled, io-backend, threads. */
 OF_NODISCARD onefold_status of_scan_run(struct of_scan *scan, onefold_error *err);

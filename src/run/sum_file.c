@@ -60,7 +60,7 @@ static onefold_status sum_ahead(struct summing *summing, int fd, uint64_t size_b
     struct of_reader reader;
     const uint8_t *data = NULL;
     uint64_t length = 0;
-    onefold_status status = of_reader_init(&reader, NULL, OF_DIRECT_AUTO, err);
+    onefold_status status = of_reader_init(&reader, NULL, OF_DIRECT_AUTO, OF_READER_READS, err);
 
     if (status == ONEFOLD_OK) {
         status = of_reader_open(&reader, fd, size_bytes, err);

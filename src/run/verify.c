@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "base/num.h"
 #include "ckpt/digest.h"
+#include "run/reader.h"
 #include "run/scan.h"
 #include "run/target.h"
 #include "run/verify_state.h"
@@ -24,7 +25,8 @@ static void begin(struct of_verify_state *state, const struct of_verify_options 
                   struct of_report *silent)
 {
     const uint64_t bound = options->memory_bytes != 0 ? options->memory_bytes : OF_MEMORY_DEFAULT;
-    const uint64_t fixed = OF_MEMORY_PROGRAM + OF_MEMORY_RESERVE + of_scan_thread_bytes();
+    const uint64_t fixed =
+        OF_MEMORY_PROGRAM + OF_MEMORY_RESERVE + of_scan_thread_bytes(OF_READER_READS_MIN);
 
     *state = (struct of_verify_state){.options = options, .folder_fd = -1};
     state->report = options->report != NULL ? options->report : silent;
@@ -219,7 +221,7 @@ static onefold_status scan_tree(struct of_verify_state *state, struct of_scan *s
         scan->total_bytes += checkpoint->shards[i].identity.size_bytes;
     }
     scan->file_count = checkpoint->shard_count;
-    scan->thread_count = of_verify_thread_count(state->options, state->arena.used_bytes);
+    of_verify_settle_threads(state->options, state->arena.used_bytes, scan);
     OF_TRY(of_scan_run(scan, err));
     for (uint32_t i = 0; i < scan->file_count; i++) {
         if (scan->files[i].error.status != ONEFOLD_OK) {

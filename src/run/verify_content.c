@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "base/num.h"
 #include "ckpt/digest.h"
+#include "run/reader.h"
 #include "run/scan.h"
 #include "run/verify_state.h"
 #include "sys/file.h"
@@ -17,15 +18,20 @@ static const char leaves_name[] = "onefold.leaves";
 
 /* ---- What to read ---- */
 
-uint32_t of_verify_thread_count(const struct of_verify_options *options, uint64_t used_bytes)
+void of_verify_settle_threads(const struct of_verify_options *options, uint64_t used_bytes,
+                              struct of_scan *scan)
 {
     const uint64_t bound = options->memory_bytes != 0 ? options->memory_bytes : OF_MEMORY_DEFAULT;
     const uint64_t fixed = OF_MEMORY_PROGRAM + OF_MEMORY_RESERVE + used_bytes;
     const uint64_t room = bound > fixed ? bound - fixed : 0;
     const uint64_t wanted =
         options->thread_count != 0 ? options->thread_count : of_host_cpu_count();
+    const uint64_t most = room / of_scan_thread_bytes(OF_READER_READS_MIN);
 
-    return (uint32_t)of_num_max(1, of_num_min(wanted, room / of_scan_thread_bytes()));
+    scan->thread_count = (uint32_t)of_num_max(1, of_num_min(wanted, most));
+    scan->read_count = scan->thread_count * of_scan_thread_bytes(OF_READER_READS) <= room
+                           ? OF_READER_READS
+                           : OF_READER_READS_MIN;
 }
 
 /* First leaf of each shard: leaves stand in order of files and, in them, of offsets. */
@@ -337,7 +343,7 @@ onefold_status of_verify_content(struct of_verify_state *state, onefold_error *e
         status = choose_files(state, &scan, err);
     }
     if (status == ONEFOLD_OK) {
-        scan.thread_count = of_verify_thread_count(options, state->arena.used_bytes);
+        of_verify_settle_threads(options, state->arena.used_bytes, &scan);
         status = of_scan_run(&scan, err);
     }
     if (status == ONEFOLD_OK) {

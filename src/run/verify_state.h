@@ -85,9 +85,10 @@ OF_NODISCARD onefold_status of_verify_lists(struct of_verify_state *state, onefo
 /* Reads the data and compares it with all of that. */
 OF_NODISCARD onefold_status of_verify_content(struct of_verify_state *state, onefold_error *err);
 
-/* Shared with the tree digests: threads that fit the bound beside `used_bytes`; tensors and first
- * leaf of a shard. */
-uint32_t of_verify_thread_count(const struct of_verify_options *options, uint64_t used_bytes);
+/* Shared with the tree digests: threads, and reads of each, that fit the bound beside `used_bytes`;
+ * tensors and first leaf of a shard. */
+void of_verify_settle_threads(const struct of_verify_options *options, uint64_t used_bytes,
+                              struct of_scan *scan);
 void of_verify_shard_range(const struct of_table *table, uint32_t shard, struct of_scan_file *file);
 
 #endif

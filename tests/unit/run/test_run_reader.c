@@ -96,7 +96,7 @@ static void go_through(const struct fixture *fixture, struct of_reader *reader, 
 }
 
 static void read_all_sizes(const struct fixture *fixture, const char *io_name,
-                           enum of_direct direct)
+                           enum of_direct direct, uint32_t read_count)
 {
     static const uint64_t sizes[] = {0,
                                      1,
@@ -114,7 +114,7 @@ static void read_all_sizes(const struct fixture *fixture, const char *io_name,
     struct of_reader reader;
     onefold_error err;
 
-    assert_int_equal(of_reader_init(&reader, io_name, direct, &err), ONEFOLD_OK);
+    assert_int_equal(of_reader_init(&reader, io_name, direct, read_count, &err), ONEFOLD_OK);
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         set_size(fixture, sizes[i]);
         for (uint32_t held_max = 1; held_max < OF_READER_HELD_MAX;
@@ -135,9 +135,10 @@ static void test_bytes_are_the_files(void **state)
     (void)state;
     begin(&fixture);
     for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
-        read_all_sizes(&fixture, NULL, ways[i]);
-        read_all_sizes(&fixture, "threads", ways[i]);
-        read_all_sizes(&fixture, "mmap", ways[i]);
+        read_all_sizes(&fixture, NULL, ways[i], OF_READER_READS);
+        read_all_sizes(&fixture, NULL, ways[i], OF_READER_READS_MIN);
+        read_all_sizes(&fixture, "threads", ways[i], OF_READER_READS);
+        read_all_sizes(&fixture, "mmap", ways[i], OF_READER_READS_MIN);
     }
     finish(&fixture);
 }
@@ -155,7 +156,8 @@ static void test_left_in_the_middle(void **state)
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         struct of_reader reader;
 
-        assert_int_equal(of_reader_init(&reader, names[i], OF_DIRECT_AUTO, &err), ONEFOLD_OK);
+        assert_int_equal(of_reader_init(&reader, names[i], OF_DIRECT_AUTO, OF_READER_READS, &err),
+                         ONEFOLD_OK);
         for (uint64_t end = 0; end <= 6; end++) {
             assert_int_equal(of_reader_open(&reader, fixture.fd, SIZE_MAX_BYTES, &err), ONEFOLD_OK);
             go_through(&fixture, &reader, SIZE_MAX_BYTES, end * OF_READER_CHUNK_BYTES, 4);
@@ -181,7 +183,8 @@ static void test_shorter_than_said(void **state)
 
     (void)state;
     begin(&fixture);
-    assert_int_equal(of_reader_init(&reader, "threads", OF_DIRECT_OFF, &err), ONEFOLD_OK);
+    assert_int_equal(of_reader_init(&reader, "threads", OF_DIRECT_OFF, OF_READER_READS_MIN, &err),
+                     ONEFOLD_OK);
     set_size(&fixture, OF_READER_READ_BYTES);
     assert_int_equal(of_reader_open(&reader, fixture.fd, OF_READER_READ_BYTES + 4096, &err),
                      ONEFOLD_OK);
@@ -215,7 +218,8 @@ static void test_memory_that_cannot_be_had(void **state)
     }
     begin(&fixture);
     /* Reads through windows do not need the memory that is not there. */
-    assert_int_equal(of_reader_init(&reader, "mmap", OF_DIRECT_OFF, &err), ONEFOLD_OK);
+    assert_int_equal(of_reader_init(&reader, "mmap", OF_DIRECT_OFF, OF_READER_READS_MIN, &err),
+                     ONEFOLD_OK);
     set_size(&fixture, OF_READER_READ_BYTES);
     assert_int_equal(of_reader_open(&reader, fixture.fd, OF_READER_READ_BYTES, &err), ONEFOLD_OK);
     of_reader_close(&reader);
@@ -232,7 +236,7 @@ static void test_memory_that_cannot_be_had(void **state)
     reader.pool.data = pool;
     assert_int_equal(of_reader_open(&reader, fixture.fd, SIZE_MAX_BYTES, &err), ONEFOLD_OK);
     go_through(&fixture, &reader, SIZE_MAX_BYTES, SIZE_MAX_BYTES, OF_READER_HELD_MAX - 1);
-    assert_true(reader.loaded_count >= OF_READER_READS - 1);
+    assert_true(reader.loaded_count >= OF_READER_READS_MIN - 1);
     of_reader_finish(&reader);
     finish(&fixture);
 }

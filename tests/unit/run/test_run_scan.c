@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "ckpt/checkpoint.h"
+#include "run/reader.h"
 #include "support/mkckpt.h"
 #include "support/tmpdir.h"
 #include "sys/clock.h"
@@ -102,6 +103,7 @@ static onefold_status scan(struct fixture *fixture, uint32_t file_count, uint32_
     fixture->scan.files = fixture->files;
     fixture->scan.file_count = file_count;
     fixture->scan.thread_count = thread_count;
+    fixture->scan.read_count = thread_count % 2 == 0 ? OF_READER_READS : OF_READER_READS_MIN;
     fixture->scan.kern = &fixture->kern;
     if (fixture->scan.io_name == NULL) {
         fixture->scan.io_name = "threads";
