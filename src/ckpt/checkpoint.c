@@ -522,7 +522,7 @@ void of_checkpoint_set_drop_tables(struct of_checkpoint_set *set)
         table->tensor_count = 0;
         table->names = (struct of_map){0};
         table->within = NULL;
-        table->places = NULL;
+        table->counterparts = NULL;
     }
     set->later_tables = NULL;
     if (later_bytes > 0 && set->arena->limit_bytes != 0) {

@@ -21,7 +21,7 @@ uint32_t of_table_find(const struct of_table *table, struct of_str name)
         return of_map_find(&table->names, name);
     }
     index = of_map_find(&table->within->names, name);
-    return index != OF_MAP_NONE ? table->places[index] : OF_MAP_NONE;
+    return index != OF_MAP_NONE ? table->counterparts[index] : OF_MAP_NONE;
 }
 
 static bool tensors_equal(const struct of_tensor *a, const struct of_tensor *b)

@@ -10,10 +10,10 @@ struct of_table {
     struct of_tensor *tensors; /* by shard, then offset */
     uint32_t tensor_count;
     /* Names are found by a map, or, where an earlier table of the set has them all, by its map:
-     * places[i] is the index here of its tensor i, or OF_MAP_NONE. */
+     * counterparts[i] is the index here of its tensor i, or OF_MAP_NONE. */
     struct of_map names;
     const struct of_table *within; /* that table; NULL = there is a map */
-    uint32_t *places;
+    uint32_t *counterparts;
     uint64_t byte_count;   /* of all tensor data */
     uint32_t dtypes;       /* bit i: a tensor is of onefold_dtype i */
     struct of_table *next; /* of the set's tables after the first */

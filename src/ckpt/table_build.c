@@ -136,28 +136,28 @@ static bool settle(struct of_arena *arena, const struct of_tensor *known,
     return true;
 }
 
-/* Room for a place of each of the first table's tensors. */
-static bool make_places(struct of_table_build *build)
+/* Room for an index for each of the first table's tensors. */
+static bool make_counterparts(struct of_table_build *build)
 {
     const uint32_t count = build->first->tensor_count;
 
-    build->places = OF_ARENA_NEW(&build->names, uint32_t, count);
-    for (uint32_t i = 0; build->places != NULL && i < count; i++) {
-        build->places[i] = OF_MAP_NONE;
+    build->counterparts = OF_ARENA_NEW(&build->names, uint32_t, count);
+    for (uint32_t i = 0; build->counterparts != NULL && i < count; i++) {
+        build->counterparts[i] = OF_MAP_NONE;
     }
-    return build->places != NULL;
+    return build->counterparts != NULL;
 }
 
 /* Notes that the tensor to be added next has the name of the first table's tensor `index`. */
-static void take_place(struct of_table_build *build, uint32_t index)
+static void note_counterpart(struct of_table_build *build, uint32_t index)
 {
     if (build->first == NULL) {
         return;
     }
     if (index == OF_MAP_NONE) {
         build->first = NULL; /* it needs a map */
-    } else if (build->places[index] == OF_MAP_NONE) {
-        build->places[index] = build->count;
+    } else if (build->counterparts[index] == OF_MAP_NONE) {
+        build->counterparts[index] = build->count;
     } else if (build->duplicate == OF_MAP_NONE) {
         build->duplicate = build->count;
     }
@@ -198,7 +198,7 @@ onefold_status of_table_build_add(struct of_table_build *build, const struct of_
     struct of_arena *arena = build->is_first ? build->set->arena : &build->names;
 
     OF_TRY(make_room(build, header->tensor_count, err));
-    if (build->first != NULL && build->places == NULL && !make_places(build)) {
+    if (build->first != NULL && build->counterparts == NULL && !make_counterparts(build)) {
         return too_large(build->first->tensor_count, err);
     }
     for (uint64_t i = 0; i < header->tensor_count; i++) {
@@ -209,7 +209,7 @@ onefold_status of_table_build_add(struct of_table_build *build, const struct of_
         *tensor = header->tensors[i];
         tensor->shard_index = (uint16_t)shard_index;
         known = find_known(build->set, tensor->name, &index);
-        take_place(build, index);
+        note_counterpart(build, index);
         if (!settle(arena, known, build->count > 0 ? tensor - 1 : NULL, tensor,
                     &build->own_count)) {
             return too_large(build->count + header->tensor_count - i, err);
@@ -284,9 +284,9 @@ onefold_status of_table_build_draft(struct of_table_build *build, struct of_tabl
 {
     *ret_table = (struct of_table){.tensors = build->tensors, .tensor_count = build->count};
     OF_TRY(count_table(ret_table, err));
-    if (build->first != NULL && build->places != NULL) {
+    if (build->first != NULL && build->counterparts != NULL) {
         ret_table->within = build->first;
-        ret_table->places = build->places;
+        ret_table->counterparts = build->counterparts;
         *ret_duplicate = build->duplicate;
         return ONEFOLD_OK;
     }
@@ -347,11 +347,12 @@ static onefold_status keep_names(const struct of_table *draft, struct of_arena *
     if (draft->within == NULL) {
         return map_table(table, records, &duplicate, err);
     }
-    table->places = OF_ARENA_NEW(records, uint32_t, draft->within->tensor_count);
-    if (table->places == NULL) {
+    table->counterparts = OF_ARENA_NEW(records, uint32_t, draft->within->tensor_count);
+    if (table->counterparts == NULL) {
         return too_large(draft->tensor_count, err);
     }
-    memcpy(table->places, draft->places, draft->within->tensor_count * sizeof(*table->places));
+    memcpy(table->counterparts, draft->counterparts,
+           draft->within->tensor_count * sizeof(*table->counterparts));
     return ONEFOLD_OK;
 }
 

@@ -12,11 +12,12 @@ struct of_table_build {
     struct of_checkpoint_set *set;
     bool is_first;   /* no table is there to share with: names go to the set's arena at once */
     bool is_adopted; /* `tensors` lies in the set's arena */
-    struct of_arena names; /* names and shapes that no earlier table has, and places or a map */
-    uint32_t own_count;    /* those names and shapes */
+    struct of_arena
+        names;          /* names and shapes that no earlier table has, and counterparts or a map */
+    uint32_t own_count; /* those names and shapes */
     const struct of_table *first; /* of the set, while it has all names that were added; or NULL */
-    uint32_t *places;             /* [first's tensors] index of that name here, or OF_MAP_NONE */
-    uint32_t duplicate;           /* index of a name whose place was taken, or OF_MAP_NONE */
+    uint32_t *counterparts;       /* [first's tensors] index of that name here, or OF_MAP_NONE */
+    uint32_t duplicate;           /* index of a name that was there before, or OF_MAP_NONE */
     struct of_tensor *tensors;    /* of_mem block that grows */
     uint32_t count;
     uint32_t capacity;

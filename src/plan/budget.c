@@ -331,14 +331,6 @@ static uint64_t grains_allowed(const struct of_survey_shape *survey, uint64_t re
     return survey->need == OF_GRAM_NONE ? 0 : of_num_max(read_bytes / each, 1);
 }
 
-/* Reads are widened to whole blocks on both sides. */
-static uint64_t area_of(uint64_t byte_count)
-{
-    return byte_count == 0
-               ? 0
-               : of_num_align_up(byte_count + OF_DIRECT_ALIGN_MAX - 1, OF_DIRECT_ALIGN_MAX);
-}
-
 static void cut(const struct budget *budget, uint64_t read_bytes, bool plane, struct shape *shape)
 {
     const struct of_build *build = budget->build;
@@ -353,8 +345,8 @@ static void cut(const struct budget *budget, uint64_t read_bytes, bool plane, st
                               .tile_grains_max = build->options->tile_grains_max};
     of_order_cut(build, &shape->caps, NULL, &shape->need);
     /* An area of nothing would leave a slot without addresses for its areas. */
-    shape->area_bytes = of_num_max(area_of(shape->need.read_bytes), OF_DIRECT_ALIGN_MAX);
-    shape->base_area_bytes = area_of(shape->need.base_bytes);
+    shape->area_bytes = of_num_max(of_order_room(shape->need.read_bytes), OF_DIRECT_ALIGN_MAX);
+    shape->base_area_bytes = of_order_room(shape->need.base_bytes);
     shape->out_area_bytes = of_num_align_up(shape->need.out_bytes, OF_DIRECT_ALIGN_MAX);
 }
 

@@ -7,6 +7,8 @@
 #ifndef OF_PLAN_BUILD_H
 #define OF_PLAN_BUILD_H
 
+#include "base/limits.h"
+#include "base/num.h"
 #include "plan/plan.h"
 
 enum { OF_VARIANT_NONE = 0xffffffffu };
@@ -208,6 +210,14 @@ struct of_tile_need {
     uint64_t grains_max; /* of one visit */
     uint32_t steps_max;
 };
+/* Room for so many bytes from anywhere in a file: they are read in whole blocks, which may be more
+ * on both sides. */
+static inline uint64_t of_order_room(uint64_t byte_count)
+{
+    return byte_count == 0
+               ? 0
+               : of_num_align_up(byte_count + OF_DIRECT_ALIGN_MAX - 1, OF_DIRECT_ALIGN_MAX);
+}
 /* Cuts all steps into units. `units` may be NULL to count only. */
 void of_order_cut(const struct of_build *build, const struct of_tile_caps *caps,
                   struct of_unit *units, struct of_tile_need *ret_need);

@@ -13,8 +13,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Where the tensor is that the table of reference has at `order_index`. Where places are not known,
- * tables mostly have the same order, so the next tensor is tried before the name is looked up. */
+/* Where the tensor is that the table of reference has at `order_index`. Where counterparts are not
+ * known, tables mostly have the same order, so the next tensor is tried before the name is looked
+ * up. */
 static uint32_t find_index(const struct of_variant *variant, const struct of_tensor *want,
                            const struct of_table *order, uint32_t order_index)
 {
@@ -25,7 +26,7 @@ static uint32_t find_index(const struct of_variant *variant, const struct of_ten
         return order_index;
     }
     if (order_index != OF_MAP_NONE && table->within == order) {
-        return table->places[order_index];
+        return table->counterparts[order_index];
     }
     if (guess < table->tensor_count && of_str_equal(table->tensors[guess].name, want->name)) {
         return guess;

@@ -174,12 +174,6 @@ static bool is_behind(const struct of_plan *plan, const struct of_layout *layout
                    bytes_of(layout->dtypes[before], plan->tensors[before].elem_count);
 }
 
-/* Room for so many bytes from anywhere in a file, read in whole blocks. */
-static uint64_t place_of(uint64_t byte_count)
-{
-    return of_num_align_up(byte_count + OF_DIRECT_ALIGN_MAX - 1, OF_DIRECT_ALIGN_MAX);
-}
-
 /* Takes note of how the step lies in the inputs. False: in another file than the one before it. */
 static bool look_at_layouts(const struct of_build *build, uint32_t step, struct bundle *bundle)
 {
@@ -231,9 +225,10 @@ static bool joins_layouts(const struct of_build *build, const struct of_tile_cap
     if (!look_at_layouts(build, step, &with)) {
         return false;
     }
-    if (with.scattered ? !caps->scatter || (with.step_count + 1) * place_of(with.step_bytes_max) >
-                                               caps->read_bytes
-                       : longest_span(build, bundle, step) > caps->read_bytes) {
+    if (with.scattered
+            ? !caps->scatter ||
+                  (with.step_count + 1) * of_order_room(with.step_bytes_max) > caps->read_bytes
+            : longest_span(build, bundle, step) > caps->read_bytes) {
         return false;
     }
     *bundle = with;
@@ -317,8 +312,9 @@ static void need_bundle(const struct of_build *build, const struct of_tile_caps 
 
         if (layout != NULL && layout->shards[last] != OF_PLACE_ABSENT) {
             need_reads(build, i,
-                       bundle->scattered ? bundle->step_count * place_of(bundle->step_bytes_max)
-                                         : span(plan, layout, bundle->first_step, last),
+                       bundle->scattered
+                           ? bundle->step_count * of_order_room(bundle->step_bytes_max)
+                           : span(plan, layout, bundle->first_step, last),
                        need);
         }
     }
@@ -446,7 +442,7 @@ static void gather_range(const struct of_plan *plan, const struct of_layout *lay
         longest = of_num_max(longest, byte_count);
         scattered = scattered || (i > 0 && !is_behind(plan, layout, step));
     }
-    range->place_bytes = scattered ? place_of(longest) : 0;
+    range->place_bytes = scattered ? of_order_room(longest) : 0;
 }
 
 void of_plan_step_range(const struct of_plan *plan, uint32_t step, uint32_t input,
