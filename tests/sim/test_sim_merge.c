@@ -274,9 +274,8 @@ static void test_backends_agree(void **state)
 }
 
 /* Every operation fails once, in turn; whatever fails, there is no output and nothing else. */
-static void test_every_failure_leaves_nothing(void **state)
+static void fail_every_operation(const struct world *world, uint32_t tile_grains)
 {
-    struct world *world = *state;
     static const int errnos[] = {EIO, ENOSPC, EINVAL};
     uint64_t total = 1;
 
@@ -290,7 +289,7 @@ static void test_every_failure_leaves_nothing(void **state)
         settings.fail_ever_after = true;
         io_fake_set(&settings);
         merging_init(&merging, world->output.text);
-        merging.plan_options.tile_grains_max = 1;
+        merging.plan_options.tile_grains_max = tile_grains;
         merging.plan_options.worker_count = 2;
         merging.plan_options.hash_thread_count = 3;
         merging.plan_options.out_shard_bytes = 300000;
@@ -308,6 +307,12 @@ static void test_every_failure_leaves_nothing(void **state)
         }
     }
     assert_true(total > 10);
+}
+
+static void test_every_failure_leaves_nothing(void **state)
+{
+    fail_every_operation(*state, 1); /* no bundles */
+    fail_every_operation(*state, 4);
 }
 
 /* What the user is told follows from the errno of the request. Whether reads or writes fail first
