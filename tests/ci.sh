@@ -31,6 +31,9 @@ run_tests() {
     meson test -C "$folder" --no-rebuild --print-errorlogs --num-processes 2 "$@" >"$folder.log" 2>&1 ||
         status=$?
     grep -vE '^ *[0-9]+/[0-9]+ .* OK ' "$folder.log" | grep -v '^$' || true
+    # Meson prints which tests failed, but of a test that speaks TAP not why.
+    [ $status = 0 ] || awk '/^(ok|not ok|=)/ { show = /^not/ } show' \
+        "$folder/meson-logs/testlog.txt" | head -n 200
     grep -hoE '# SKIP.*' "$folder/meson-logs/testlog.txt" | sort | uniq -c || true
     python3 - "$folder/meson-logs/testlog.json" "$job" >>"$counts" <<'PYTHON'
 import json

@@ -68,12 +68,6 @@ struct look {
     onefold_error error;
 };
 
-/* The machine or the process lacks something; nothing is said about the file. */
-static bool is_shortage(const onefold_error *err)
-{
-    return err->sys_errno == EMFILE || err->sys_errno == ENFILE || err->sys_errno == ENOMEM;
-}
-
 static bool look_at(void *context, const char *name)
 {
     struct look *look = context;
@@ -92,8 +86,8 @@ static bool look_at(void *context, const char *name)
     if (!look->foreign && of_file_open_read(look->folder_fd, name, OF_FILE_NO_LINKS, &fd, &identity,
                                             &look->error) != ONEFOLD_OK) {
         /* Its owner may have removed it meanwhile. Too many open files are no sign of anything. */
-        look->foreign = !is_shortage(&look->error) && look->error.sys_errno != ENOENT;
-        if (!is_shortage(&look->error)) {
+        look->foreign = !of_file_is_shortage(&look->error) && look->error.sys_errno != ENOENT;
+        if (!of_file_is_shortage(&look->error)) {
             of_err_clear(&look->error);
         }
     }
@@ -201,7 +195,7 @@ static enum attempt adopt(struct of_stage *stage, bool late, onefold_error *err)
         ONEFOLD_OK) {
         return take_lock(stage, err);
     }
-    if (err->sys_errno != ENOENT && !is_shortage(err)) {
+    if (err->sys_errno != ENOENT && !of_file_is_shortage(err)) {
         of_err_set(err, "stage-foreign", "%s: its %s cannot be opened",
                    of_str_escape(of_str_from(stage->target->stage_name)).text, OF_STAGE_JOURNAL);
         return ATTEMPT_FAILED;
@@ -230,7 +224,7 @@ static enum attempt try_open(struct of_stage *stage, bool late, bool *ret_stale,
         if (err->sys_errno == ENOENT) {
             return ATTEMPT_AGAIN;
         }
-        if (is_shortage(err)) {
+        if (of_file_is_shortage(err)) {
             return ATTEMPT_FAILED;
         }
         of_err_set(err, "stage-foreign", "%s: is in the way and no folder of ours",

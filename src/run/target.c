@@ -68,43 +68,52 @@ onefold_status of_target_open(struct of_target *target, const char *path, struct
     target->stage_name = stage;
     of_err_clear(&cause);
     if (of_file_open_folder(of_file_here, parent, &target->parent_fd, &cause) != ONEFOLD_OK) {
-        return of_err_set_sys(err, "target-path", cause.sys_errno,
-                              "%s: the folder it would stand in cannot be opened",
+        return of_err_set_sys(err, of_file_is_shortage(&cause) ? "output-io" : "target-path",
+                              cause.sys_errno, "%s: the folder it would stand in cannot be opened",
                               of_str_escape(of_str_from(target->path)).text);
     }
     return ONEFOLD_OK;
 }
 
-/* True when the folder itself or one above it is `wanted`. Folders that cannot be opened end the
- * walk: nothing above them can be written by us either. */
-static bool is_at_or_above(int folder_fd, const struct of_identity *wanted)
+/* A shortage of the process: what would have been found is not known. */
+static onefold_status fail_to_look(const onefold_error *cause, onefold_error *err)
+{
+    return of_err_set_sys(err, "output-io", cause->sys_errno,
+                          "whether the output would replace an input cannot be looked at");
+}
+
+/* Is the folder itself or one above it `wanted`? Folders that may not be opened end the walk:
+ * nothing above them can be written by us either. */
+static onefold_status look_upwards(int folder_fd, const struct of_identity *wanted, bool *ret_found,
+                                   onefold_error *err)
 {
     struct of_identity seen;
     struct of_identity last = {0};
-    onefold_error ignored;
-    bool found = false;
+    onefold_error cause;
+    int above = -1;
     int fd = -1;
 
-    if (of_file_open_folder(folder_fd, ".", &fd, &ignored) != ONEFOLD_OK) {
-        return false;
-    }
-    for (uint32_t depth = 0; depth < DEPTH_MAX && !found; depth++) {
-        int above = -1;
-
-        if (of_file_identity(fd, &seen, &ignored) != ONEFOLD_OK ||
-            (depth > 0 && of_identity_is_same_file(&seen, &last))) {
-            break; /* the root is its own parent */
-        }
-        found = of_identity_is_same_file(&seen, wanted);
-        last = seen;
-        if (found || of_file_open_folder(fd, "..", &above, &ignored) != ONEFOLD_OK) {
+    *ret_found = false;
+    of_err_clear(&cause);
+    for (uint32_t depth = 0; depth < DEPTH_MAX && !*ret_found; depth++) {
+        if (of_file_open_folder(depth == 0 ? folder_fd : fd, depth == 0 ? "." : "..", &above,
+                                &cause) != ONEFOLD_OK) {
             break;
         }
         of_file_close(&fd);
         fd = above;
+        if (of_file_identity(fd, &seen, &cause) != ONEFOLD_OK ||
+            (depth > 0 && of_identity_is_same_file(&seen, &last))) {
+            break; /* the root is its own parent */
+        }
+        *ret_found = of_identity_is_same_file(&seen, wanted);
+        last = seen;
     }
     of_file_close(&fd);
-    return found;
+    if (of_file_is_shortage(&cause)) {
+        return fail_to_look(&cause, err);
+    }
+    return ONEFOLD_OK;
 }
 
 static onefold_status refuse_input(const struct of_target *target, const char *how,
@@ -137,20 +146,25 @@ static bool is_shard(void *context, const char *name)
 }
 
 /* Shards of a cache snapshot are links: the folder with the bytes themselves is another one. */
-static bool holds_shard(const struct of_target *target, const struct of_checkpoint *input)
+static onefold_status look_for_shards(const struct of_target *target,
+                                      const struct of_checkpoint *input, bool *ret_found,
+                                      onefold_error *err)
 {
     struct shard_search search = {.input = input, .folder_fd = -1};
-    onefold_error ignored;
+    onefold_error cause;
 
-    if (of_file_open_folder(target->parent_fd, target->name, &search.folder_fd, &ignored) !=
+    *ret_found = false;
+    of_err_clear(&cause);
+    if (of_file_open_folder(target->parent_fd, target->name, &search.folder_fd, &cause) !=
         ONEFOLD_OK) {
-        return false;
+        return of_file_is_shortage(&cause) ? fail_to_look(&cause, err) : ONEFOLD_OK;
     }
-    if (of_file_list(search.folder_fd, is_shard, &search, &ignored) != ONEFOLD_OK) {
+    if (of_file_list(search.folder_fd, is_shard, &search, &cause) != ONEFOLD_OK) {
         search.found = true; /* what cannot be looked at is not replaced */
     }
     of_file_close(&search.folder_fd);
-    return search.found;
+    *ret_found = search.found;
+    return ONEFOLD_OK;
 }
 
 static onefold_status check_input(const struct of_target *target,
@@ -158,19 +172,23 @@ static onefold_status check_input(const struct of_target *target,
                                   const struct of_checkpoint *input, onefold_error *err)
 {
     struct of_identity folder;
+    bool found;
 
     if (target_id != NULL) {
-        if (is_at_or_above(input->folder_fd, target_id)) {
+        OF_TRY(look_upwards(input->folder_fd, target_id, &found, err));
+        if (found) {
             return refuse_input(target, "is or contains", input, err);
         }
-        if (holds_shard(target, input)) {
+        OF_TRY(look_for_shards(target, input, &found, err));
+        if (found) {
             return refuse_input(target, "holds files of", input, err);
         }
     }
     /* An input that is one file may well lie beside the output. */
     if (!input->is_file) {
         OF_TRY(of_file_identity(input->folder_fd, &folder, err));
-        if (is_at_or_above(target->parent_fd, &folder)) {
+        OF_TRY(look_upwards(target->parent_fd, &folder, &found, err));
+        if (found) {
             return refuse_input(target, "lies in", input, err);
         }
     }
@@ -188,7 +206,10 @@ onefold_status of_target_check(const struct of_target *target, const struct of_p
 
     if (of_file_probe(target->parent_fd, target->stage_name, &stage_kind, &stage)) {
         for (uint32_t i = 0; i < input_count_all(plan); i++) {
-            if (is_at_or_above(plan->inputs[i].checkpoint->folder_fd, &stage)) {
+            bool found;
+
+            OF_TRY(look_upwards(plan->inputs[i].checkpoint->folder_fd, &stage, &found, err));
+            if (found) {
                 return refuse_input(target, "would be staged over", plan->inputs[i].checkpoint,
                                     err);
             }

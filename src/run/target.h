@@ -22,10 +22,11 @@ struct of_target {
     struct of_identity identity;
 };
 
-/* Takes the path apart and opens the parent. Ids: target-path, memory. */
+/* Takes the path apart and opens the parent. Ids: target-path, output-io (too many open files),
+ * memory. */
 OF_NODISCARD onefold_status of_target_open(struct of_target *target, const char *path,
                                            struct of_arena *arena, onefold_error *err);
-/* Ids: target-exists, target-kind, target-is-input. */
+/* Ids: target-exists, target-kind, target-is-input, output-io (too many open files). */
 OF_NODISCARD onefold_status of_target_check(const struct of_target *target,
                                             const struct of_plan *plan, bool force,
                                             onefold_error *err);

@@ -96,6 +96,11 @@ onefold_status of_file_open_folder(int folder, const char *name, int *ret_fd, on
     return ONEFOLD_OK;
 }
 
+bool of_file_is_shortage(const onefold_error *err)
+{
+    return err->sys_errno == EMFILE || err->sys_errno == ENFILE || err->sys_errno == ENOMEM;
+}
+
 static const char *kind_name(mode_t mode)
 {
     if (S_ISDIR(mode)) {

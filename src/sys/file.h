@@ -45,6 +45,9 @@ OF_NODISCARD onefold_status of_file_open_folder(int folder, const char *name, in
 OF_NODISCARD onefold_status of_file_open_read(int folder, const char *name, uint32_t flags,
                                               int *ret_fd, struct of_identity *ret_identity,
                                               onefold_error *err);
+/* The machine or the process lacked descriptors or memory: the error says nothing about the file.
+ */
+OF_NODISCARD bool of_file_is_shortage(const onefold_error *err);
 /* What stands under the name, following links: false when nothing does (or it cannot be reached).
  */
 OF_NODISCARD bool of_file_probe(int folder, const char *name, enum of_file_kind *ret_kind,

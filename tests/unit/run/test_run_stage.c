@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -70,6 +71,40 @@ static onefold_status open_stage(struct fixture *fixture, struct of_stage *stage
     const struct of_stage_options options = {.wait_ns = 100000000, .report = &fixture->report};
 
     return of_stage_open(stage, &fixture->target, &fixture->plan, &options, err);
+}
+
+/* Descriptors that another thread holds for a moment are no fault of the path's. */
+static void test_target_without_descriptors(void **state)
+{
+    struct fixture *fixture = *state;
+    struct of_checkpoint checkpoint = {.path = fixture->dir.path,
+                                       .folder_fd = open(fixture->dir.path, O_RDONLY)};
+    struct of_plan_input input = {.checkpoint = &checkpoint};
+    const struct of_plan plan = {.inputs = &input, .input_count = 1};
+    struct rlimit old;
+    struct rlimit none;
+    struct of_target target;
+    onefold_error err;
+    onefold_error check_err;
+    onefold_status opened;
+    onefold_status checked;
+
+    assert_true(checkpoint.folder_fd >= 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    none = (struct rlimit){.rlim_cur = 3, .rlim_max = old.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    opened = of_target_open(&target, fixture->out.text, &fixture->arena, &err);
+    checked = of_target_check(&fixture->target, &plan, false, &check_err);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    assert_int_equal(opened, ONEFOLD_E_IO);
+    assert_string_equal(err.id, "output-io");
+    assert_int_equal(err.sys_errno, EMFILE);
+    assert_int_equal(checked, ONEFOLD_E_IO);
+    assert_string_equal(check_err.id, "output-io");
+    assert_int_equal(check_err.sys_errno, EMFILE);
+    assert_int_equal(of_target_check(&fixture->target, &plan, false, &check_err), ONEFOLD_E_EXISTS);
+    assert_string_equal(check_err.id, "target-is-input");
+    (void)close(checkpoint.folder_fd);
 }
 
 static void test_commit_renames(void **state)
@@ -294,6 +329,7 @@ static void test_cancel_while_waiting(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_target_without_descriptors, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_commit_renames, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_finish_without_commit_removes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_finish_after_somebody_removed_it, set_up, tear_down),
