@@ -52,14 +52,12 @@ enum { SLOTS_WANTED_MIN = 4, SLOTS_AIM_MIN = 16, SLOTS_POSSIBLE_MIN = 2 };
 /* For each worker, two at least: reads of more bytes than that underway together made cold merges
  * slower. Slots of more bytes together than the aim, of which a part is read while others are
  * worked on, hashed or written, gain little; but most of them wait for their write, so twice as
- * many as must be are worth their memory, up to the second aim, with reads of at least ROOMY_MIN.
- * Where that is too much, reads are made smaller, to AIM_MIN, for fewer slots
- * (docs/decisions/010-bytes-in-flight.md). */
+ * many as must be are worth their memory, up to the second aim. Where that is too much, reads are
+ * made smaller, to AIM_MIN, for fewer slots (docs/decisions/010-bytes-in-flight.md). */
 #define FLIGHT_BYTES_AIM     (10 * OF_MIB)
 #define SLOTS_BYTES_AIM      (24 * OF_MIB)
 #define SLOTS_BYTES_AIM_MORE (48 * OF_MIB)
 #define READ_BYTES_AIM_MIN   (512 * OF_KIB)
-#define READ_BYTES_ROOMY_MIN (1 * OF_MIB)
 
 /* ---- The bound ---- */
 
@@ -505,8 +503,8 @@ static uint32_t areas_allowed(const struct budget *budget)
     return wish > 0 && wish < inputs ? wish : inputs;
 }
 
-/* Tries long reads in twice the slots there have to be, all inputs together. */
-static bool try_roomy(const struct budget *budget, uint64_t read_bytes, struct shape *shape)
+/* Tries the longest reads in twice the slots there have to be, all inputs together. */
+static bool try_roomy(const struct budget *budget, struct shape *shape)
 {
     const uint32_t inputs = budget->build->plan->input_count;
     const uint64_t slots = 2 * slots_least(budget);
@@ -514,7 +512,7 @@ static bool try_roomy(const struct budget *budget, uint64_t read_bytes, struct s
     if (areas_allowed(budget) != inputs) {
         return false;
     }
-    cut(budget, read_bytes, false, shape);
+    cut(budget, OF_READ_BYTES_AIM, false, shape);
     shape->area_count = inputs;
     return slots * slot_bytes(shape, inputs) <= for_workers(budget, SLOTS_BYTES_AIM_MORE) &&
            total_bytes(budget, shape, inputs, cap_slots(budget, shape, slots)) <=
@@ -734,14 +732,11 @@ onefold_status of_budget_choose(struct of_build *build, onefold_error *err)
     struct shape shape = {0};
     const uint64_t least = read_bytes_min(build->plan);
     uint64_t read_bytes;
-    bool found = false;
+    bool found;
 
     add_fixed(&budget, build->memory_bytes);
     OF_TRY(check_texts(&budget, err));
-    for (read_bytes = OF_READ_BYTES_AIM; !found && read_bytes >= READ_BYTES_ROOMY_MIN;
-         read_bytes /= 2) {
-        found = try_roomy(&budget, read_bytes, &shape);
-    }
+    found = try_roomy(&budget, &shape);
     read_bytes = read_bytes_aim(&budget);
     while (!found && read_bytes >= least) {
         found = try_size(&budget, read_bytes, 0, &shape);

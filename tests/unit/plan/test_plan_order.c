@@ -369,9 +369,9 @@ static void small_neighbours_travel_together(void **state)
     assert_int_equal(visit.step_count, 3);
     assert_int_equal(visit.grain_count, 2);
     assert_int_equal(visit.out_bytes, 400);
-    /* 31 grains in tiles of 16; "e" has no visit. */
-    assert_int_equal(planned.plan->visit_count, 5);
-    of_plan_visit(planned.plan, 3, &visit);
+    /* 31 grains in tiles of 8; "e" has no visit. */
+    assert_int_equal(planned.plan->visit_count, 9);
+    of_plan_visit(planned.plan, 5, &visit);
     assert_int_equal(visit.first_step, 5);
     assert_int_equal(visit.first_elem, 0);
     of_plan_visit(planned.plan, 4, &visit);
