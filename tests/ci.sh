@@ -32,8 +32,8 @@ run_tests() {
         status=$?
     grep -vE '^ *[0-9]+/[0-9]+ .* OK ' "$folder.log" | grep -v '^$' || true
     # Meson prints which tests failed, but of a test that speaks TAP not why.
-    [ $status = 0 ] || awk '/^(ok|not ok|=)/ { show = /^not/ } show' \
-        "$folder/meson-logs/testlog.txt" | head -n 200
+    [ $status = 0 ] || awk '/^(ok|not ok|=)/ { show = /^not/ } show && ++lines <= 200' \
+        "$folder/meson-logs/testlog.txt"
     grep -hoE '# SKIP.*' "$folder/meson-logs/testlog.txt" | sort | uniq -c || true
     python3 - "$folder/meson-logs/testlog.json" "$job" >>"$counts" <<'PYTHON'
 import json

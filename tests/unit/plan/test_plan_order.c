@@ -374,7 +374,8 @@ static void small_neighbours_travel_together(void **state)
     of_plan_visit(planned.plan, 5, &visit);
     assert_int_equal(visit.first_step, 5);
     assert_int_equal(visit.first_elem, 0);
-    of_plan_visit(planned.plan, 4, &visit);
+    of_plan_visit(planned.plan, 8, &visit);
+    assert_int_equal(visit.first_step, 5);
     assert_int_equal(visit.first_elem + visit.elem_count, 2000000);
     planned_finish(&planned);
     tmpdir_remove(&dir);

@@ -73,37 +73,60 @@ static onefold_status open_stage(struct fixture *fixture, struct of_stage *stage
     return of_stage_open(stage, &fixture->target, &fixture->plan, &options, err);
 }
 
-/* Descriptors that another thread holds for a moment are no fault of the path's. */
+/* The soft limit; returns what it was. */
+static rlim_t limit_descriptors(rlim_t most)
+{
+    struct rlimit limit;
+    rlim_t old;
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    old = limit.rlim_cur;
+    limit.rlim_cur = most;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    return old;
+}
+
+/* Descriptors that another thread holds for a moment are no fault of the path's, and an input that
+ * could not be looked for is not taken to be elsewhere. */
 static void test_target_without_descriptors(void **state)
 {
     struct fixture *fixture = *state;
-    struct of_checkpoint checkpoint = {.path = fixture->dir.path,
-                                       .folder_fd = open(fixture->dir.path, O_RDONLY)};
+    struct tmpdir_name input_path = tmpdir_join(fixture->dir.path, "input");
+    struct of_checkpoint checkpoint = {.path = input_path.text};
     struct of_plan_input input = {.checkpoint = &checkpoint};
     const struct of_plan plan = {.inputs = &input, .input_count = 1};
-    struct rlimit old;
-    struct rlimit none;
     struct of_target target;
+    onefold_error open_err;
     onefold_error err;
-    onefold_error check_err;
     onefold_status opened;
     onefold_status checked;
+    rlim_t old;
+    int next_fd;
 
+    tmpdir_folder(input_path.text);
+    checkpoint.folder_fd = open(input_path.text, O_RDONLY);
     assert_true(checkpoint.folder_fd >= 0);
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
-    none = (struct rlimit){.rlim_cur = 3, .rlim_max = old.rlim_max};
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-    opened = of_target_open(&target, fixture->out.text, &fixture->arena, &err);
-    checked = of_target_check(&fixture->target, &plan, false, &check_err);
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    next_fd = dup(checkpoint.folder_fd);
+    assert_true(next_fd >= 0);
+    (void)close(next_fd);
+
+    old = limit_descriptors(3);
+    opened = of_target_open(&target, fixture->out.text, &fixture->arena, &open_err);
+    (void)limit_descriptors(old);
     assert_int_equal(opened, ONEFOLD_E_IO);
-    assert_string_equal(err.id, "output-io");
-    assert_int_equal(err.sys_errno, EMFILE);
-    assert_int_equal(checked, ONEFOLD_E_IO);
-    assert_string_equal(check_err.id, "output-io");
-    assert_int_equal(check_err.sys_errno, EMFILE);
-    assert_int_equal(of_target_check(&fixture->target, &plan, false, &check_err), ONEFOLD_E_EXISTS);
-    assert_string_equal(check_err.id, "target-is-input");
+    assert_string_equal(open_err.id, "output-io");
+    assert_int_equal(open_err.sys_errno, EMFILE);
+
+    /* None for the first folder, and one, but none for the folder above. */
+    for (int spare = 0; spare < 2; spare++) {
+        old = limit_descriptors((rlim_t)(next_fd + spare));
+        checked = of_target_check(&fixture->target, &plan, false, &err);
+        (void)limit_descriptors(old);
+        assert_int_equal(checked, ONEFOLD_E_IO);
+        assert_string_equal(err.id, "output-io");
+        assert_int_equal(err.sys_errno, EMFILE);
+    }
+    assert_int_equal(of_target_check(&fixture->target, &plan, false, &err), ONEFOLD_OK);
     (void)close(checkpoint.folder_fd);
 }
 
