@@ -301,7 +301,7 @@ static void put_terms(FILE *to, const struct bench_result *result)
         "that "
         "were not there before.</dd>\n"
         "<dt>Device, workers, hash, ends</dt><dd>Shares of the time: nothing to do but wait for "
-        "reads and writes; workers computing; the hash thread computing whole-file sums; start, "
+        "reads and writes; workers computing; whole-file sums being computed; start, "
         "plan and end of the process.</dd>\n"
         "</dl></section>\n",
         to);

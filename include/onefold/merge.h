@@ -177,7 +177,7 @@ typedef struct onefold_run_stats {
     uint64_t wall_ns;
     uint64_t io_wait_ns;     /* the control thread had nothing to do but wait for the disk */
     uint64_t worker_idle_ns; /* summed over workers */
-    uint64_t hash_busy_ns;   /* the busiest hash thread */
+    uint64_t hash_busy_ns;   /* whole-file sums, of the busiest hash thread or file after file */
     uint64_t peak_memory_bytes;
     double cpu_seconds; /* user and system, of the whole process */
     uint64_t tensor_count;

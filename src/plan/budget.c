@@ -115,6 +115,7 @@ struct budget {
     uint64_t scratch_bytes; /* per worker */
     uint64_t hash_thread_count;
     uint64_t xxh128_thread_count;
+    bool workers_hash;
     uint64_t pool_count;
     uint64_t ring_count;
     struct of_budget_line lines[OF_BUDGET_LINES_MAX];
@@ -153,11 +154,12 @@ static uint64_t thread_count(const struct budget *budget)
     /* Where nothing is said, the ring may be refused yet. */
     const uint64_t of_backend =
         is_backend(budget, "uring") ? ring_thread_count(budget) : IO_THREADS_MAX;
+    const uint64_t hashing =
+        budget->workers_hash ? 0 : budget->hash_thread_count + budget->xxh128_thread_count;
 
     /* Those that hash, the one that wakes the loop, the one that loads buffers, and the backend's.
      */
-    return budget->worker_count + budget->hash_thread_count + budget->xxh128_thread_count + 2 +
-           of_backend;
+    return budget->worker_count + hashing + 2 + of_backend;
 }
 
 static bool has_chunks(const struct of_plan *plan)
@@ -245,9 +247,11 @@ static void settle_hash_threads(struct budget *budget)
     /* Of a small bound one sixty-fourth for their stacks. */
     count = of_num_min(count, budget->memory_bytes / 64 / OF_STACK_BYTES);
     budget->hash_thread_count = of_num_max(count, 1);
+    budget->workers_hash = options->hash_thread_count == 0 && plan->sums != 0 && !plan->compare &&
+                           budget->worker_count + budget->hash_thread_count > cpu_count(options);
     /* One serves as many files as there are threads for SHA-256. */
-    budget->xxh128_thread_count =
-        plan->sums == (OF_SUM_SHA256 | OF_SUM_XXH128) && !plan->compare && cpu_count(options) > 1;
+    budget->xxh128_thread_count = plan->sums == (OF_SUM_SHA256 | OF_SUM_XXH128) && !plan->compare &&
+                                  !budget->workers_hash && cpu_count(options) > 1;
 }
 
 /* A step's sums and the total, the matrix, what solve works with, and rows of coefficients. */
@@ -686,6 +690,7 @@ static void fill_how(struct budget *budget, const struct shape *shape)
     how->worker_count = (uint32_t)budget->worker_count;
     how->hash_thread_count = (uint32_t)budget->hash_thread_count;
     how->xxh128_thread_count = (uint32_t)budget->xxh128_thread_count;
+    how->workers_hash = budget->workers_hash;
     how->pool_count = (uint32_t)budget->pool_count;
     how->ring_count = (uint32_t)budget->ring_count;
     how->slot_count = (uint32_t)slots;

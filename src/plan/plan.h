@@ -229,6 +229,7 @@ struct of_how {
     uint32_t worker_count;
     uint32_t hash_thread_count;   /* output shards in the making at a time; 1 without sums */
     uint32_t xxh128_thread_count; /* 1: not the threads above compute XXH128 but one more */
+    bool workers_hash;            /* no thread is made for that: workers do it between tiles */
     uint32_t pool_count; /* parts of the pool: slot and worker i are of part i modulo this */
     uint32_t ring_count; /* a multiple of pool_count, or 1 */
     uint32_t slot_count;

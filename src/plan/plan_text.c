@@ -441,9 +441,10 @@ static void add_work(struct page *page)
     of_text_print(&page->text, "), writes %llu bytes (", (unsigned long long)plan->write_bytes);
     add_size(&page->text, plan->write_bytes);
     of_text_print(&page->text,
-                  ")\n  %llu tiles in %u slots, %u worker%s, %u hash thread%s, I/O %s, direct %s\n",
+                  ")\n  %llu tiles in %u slots, %u worker%s, %u %s%s, I/O %s, direct %s\n",
                   (unsigned long long)plan->visit_count, how->slot_count, how->worker_count,
                   how->worker_count == 1 ? "" : "s", how->hash_thread_count,
+                  how->workers_hash ? "hashing worker" : "hash thread",
                   how->hash_thread_count == 1 ? "" : "s",
                   how->io_name != NULL ? how->io_name : "uring, else threads",
                   of_plan_direct_name(how->direct));

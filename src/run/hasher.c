@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Threads that hash output files from the slots, each file in order. */
+/* Output files hashed from the slots, each file in order. */
 #include "run/hasher.h"
 
 #include "base/check.h"
@@ -74,39 +74,63 @@ void of_hasher_header(void *context, uint32_t shard_index, const char *data, uin
     update(hasher, sums_of(hasher), shard_index, data, length);
 }
 
-static void hash_slots(void *context)
+static void hash_slot(struct of_hash_stream *stream, struct of_slot *slot)
 {
-    struct of_hasher_thread *self = context;
-    struct of_hasher *hasher = self->hasher;
+    struct of_hasher *hasher = stream->hasher;
+    const uint64_t start_ns = of_clock_ns();
+
+    update(hasher, stream->sums, slot->visit.out_shard, slot->out, slot->visit.out_bytes);
+    stream->busy_ns += of_clock_ns() - start_ns;
+    of_queue_push(&hasher->done, slot);
+    of_io_wake(hasher->io);
+}
+
+/* A thread of the stream's own. */
+static void serve(void *context)
+{
+    struct of_hash_stream *stream = context;
     struct of_slot *slot;
 
-    while ((slot = of_queue_pop(&self->todo)) != NULL) {
-        const uint64_t start_ns = of_clock_ns();
-
-        update(hasher, self->sums, slot->visit.out_shard, slot->out, slot->visit.out_bytes);
-        self->busy_ns += of_clock_ns() - start_ns;
-        of_queue_push(&hasher->done, slot);
-        of_io_wake(hasher->io);
+    while ((slot = of_queue_pop(&stream->todo)) != NULL) {
+        hash_slot(stream, slot);
     }
 }
 
-static onefold_status start_thread(struct of_hasher *hasher, struct of_hasher_thread *thread,
+/* A worker, as long as there is something to do. */
+static void help_out(void *context)
+{
+    struct of_hash_stream *stream = context;
+    struct of_slot *slot;
+
+    do {
+        while ((slot = of_queue_try_pop(&stream->todo)) != NULL) {
+            hash_slot(stream, slot);
+        }
+        atomic_store(&stream->is_sent, false);
+        /* Who gave a slot just before that sent nobody. */
+    } while (!of_queue_is_empty(&stream->todo) && !atomic_exchange(&stream->is_sent, true));
+}
+
+static onefold_status start_stream(struct of_hasher *hasher, struct of_hash_stream *stream,
                                    uint32_t sums, uint32_t slot_count, onefold_error *err)
 {
-    onefold_status status;
+    onefold_status status = ONEFOLD_OK;
 
-    thread->hasher = hasher;
-    thread->sums = sums;
-    OF_TRY(of_queue_init(&thread->todo, slot_count, err));
-    status = of_thread_start(&thread->thread, hash_slots, thread, err);
+    stream->hasher = hasher;
+    stream->sums = sums;
+    stream->errand = (struct of_errand){.fn = help_out, .context = stream};
+    OF_TRY(of_queue_init(&stream->todo, slot_count, err));
+    if (hasher->crew == NULL) {
+        status = of_thread_start(&stream->thread, serve, stream, err);
+    }
     if (status != ONEFOLD_OK) {
-        of_queue_finish(&thread->todo);
+        of_queue_finish(&stream->todo);
     }
     return status;
 }
 
-onefold_status of_hasher_start(struct of_hasher *hasher, struct of_io *io, const struct of_how *how,
-                               onefold_error *err)
+onefold_status of_hasher_start(struct of_hasher *hasher, struct of_io *io, struct of_crew *crew,
+                               const struct of_how *how, onefold_error *err)
 {
     const uint32_t slot_count = how->slot_count;
     uint32_t sums = sums_of(hasher);
@@ -114,29 +138,40 @@ onefold_status of_hasher_start(struct of_hasher *hasher, struct of_io *io, const
 
     of_assert(how->hash_thread_count >= 1 && how->hash_thread_count <= OF_HASH_THREADS_MAX);
     hasher->io = io;
+    hasher->crew = how->workers_hash ? crew : NULL;
     OF_TRY(of_queue_init(&hasher->done, 2 * slot_count, err));
-    if (how->xxh128_thread_count > 0 && start_thread(hasher, &hasher->xxh128_thread, OF_SUM_XXH128,
+    if (how->xxh128_thread_count > 0 && start_stream(hasher, &hasher->xxh128_stream, OF_SUM_XXH128,
                                                      slot_count, &fewer) == ONEFOLD_OK) {
-        hasher->has_xxh128_thread = true;
+        hasher->has_xxh128_stream = true;
         sums = OF_SUM_SHA256;
     }
     for (uint32_t i = 0; i < how->hash_thread_count; i++) {
-        if (start_thread(hasher, &hasher->threads[i], sums, slot_count, i == 0 ? err : &fewer) !=
+        if (start_stream(hasher, &hasher->streams[i], sums, slot_count, i == 0 ? err : &fewer) !=
             ONEFOLD_OK) {
             break;
         }
-        hasher->thread_count++;
+        hasher->stream_count++;
     }
-    return hasher->thread_count > 0 ? ONEFOLD_OK : err->status;
+    return hasher->stream_count > 0 ? ONEFOLD_OK : err->status;
+}
+
+static void give(struct of_hash_stream *stream, struct of_slot *slot)
+{
+    struct of_crew *crew = stream->hasher->crew;
+
+    of_queue_push(&stream->todo, slot);
+    if (crew != NULL && !atomic_exchange(&stream->is_sent, true)) {
+        of_crew_send(crew, slot->pool, &stream->errand);
+    }
 }
 
 uint32_t of_hasher_give(struct of_hasher *hasher, struct of_slot *slot)
 {
-    of_queue_push(&hasher->threads[slot->turn.lane % hasher->thread_count].todo, slot);
-    if (!hasher->has_xxh128_thread) {
+    give(&hasher->streams[slot->turn.lane % hasher->stream_count], slot);
+    if (!hasher->has_xxh128_stream) {
         return 1;
     }
-    of_queue_push(&hasher->xxh128_thread.todo, slot);
+    give(&hasher->xxh128_stream, slot);
     return 2;
 }
 
@@ -145,27 +180,27 @@ struct of_slot *of_hasher_take(struct of_hasher *hasher)
     return of_queue_try_pop(&hasher->done);
 }
 
-static void join_thread(struct of_hasher *hasher, struct of_hasher_thread *thread)
+static void stop_stream(struct of_hasher *hasher, struct of_hash_stream *stream)
 {
-    of_thread_join(&thread->thread);
-    of_queue_finish(&thread->todo);
-    hasher->busy_ns_most = of_num_max(hasher->busy_ns_most, thread->busy_ns);
+    of_thread_join(&stream->thread);
+    of_queue_finish(&stream->todo);
+    hasher->busy_ns_most = of_num_max(hasher->busy_ns_most, stream->busy_ns);
 }
 
 void of_hasher_stop(struct of_hasher *hasher)
 {
-    for (uint32_t i = 0; i < hasher->thread_count; i++) {
-        of_queue_close(&hasher->threads[i].todo);
+    for (uint32_t i = 0; i < hasher->stream_count; i++) {
+        of_queue_close(&hasher->streams[i].todo);
     }
-    if (hasher->has_xxh128_thread) {
-        of_queue_close(&hasher->xxh128_thread.todo);
-        join_thread(hasher, &hasher->xxh128_thread);
-        hasher->has_xxh128_thread = false;
+    if (hasher->has_xxh128_stream) {
+        of_queue_close(&hasher->xxh128_stream.todo);
+        stop_stream(hasher, &hasher->xxh128_stream);
+        hasher->has_xxh128_stream = false;
     }
-    for (uint32_t i = 0; i < hasher->thread_count; i++) {
-        join_thread(hasher, &hasher->threads[i]);
+    for (uint32_t i = 0; i < hasher->stream_count; i++) {
+        stop_stream(hasher, &hasher->streams[i]);
     }
-    hasher->thread_count = 0;
+    hasher->stream_count = 0;
 }
 
 void of_hasher_result(struct of_hasher *hasher, uint32_t shard_index,

@@ -167,6 +167,8 @@ static onefold_status start_threads(struct of_run *run, onefold_error *err)
     const struct of_crew_options crew_options = {.worker_count = how->worker_count,
                                                  .group_count = how->pool_count,
                                                  .item_count = how->slot_count,
+                                                 .errand_count = how->hash_thread_count +
+                                                                 how->xxh128_thread_count,
                                                  .work = of_job_work,
                                                  .done = of_job_done,
                                                  .context = &run->job,
@@ -180,10 +182,10 @@ static onefold_status start_threads(struct of_run *run, onefold_error *err)
     of_loader_tell(&run->buffers.loader, of_job_done, &run->job);
     /* The workers last: where threads are few, it is they of whom fewer will do. */
     if (run->writes && run->plan->sums != 0) {
-        OF_TRY(of_hasher_start(&run->hasher, &run->io, how, err));
-        if (run->hasher.thread_count < how->hash_thread_count) {
+        OF_TRY(of_hasher_start(&run->hasher, &run->io, &run->crew, how, err));
+        if (run->hasher.stream_count < how->hash_thread_count) {
             of_report_note(run->options->report, "threads-fewer", NULL,
-                           "%u of %u hash threads could be had", run->hasher.thread_count,
+                           "%u of %u hash threads could be had", run->hasher.stream_count,
                            how->hash_thread_count);
         }
     }

@@ -106,14 +106,12 @@ struct member {
     uint64_t idle_ns;
 };
 
-static void *run_member(void *argument)
+/* The next item for a worker of the group, NULL at the end; errands are done on the way. What
+ * stands for one in `todo` is the crew itself. */
+static void *next_item(struct of_crew *crew, struct member *member)
 {
-    struct member *member = argument;
-    struct of_crew *crew = member->crew;
-    const struct of_crew_options *options = &crew->options;
+    const struct of_errand *errand;
 
-    reset_float();
-    (void)of_node_enter(options->nodes, member->group);
     for (;;) {
         const uint64_t start_ns = of_clock_ns();
         void *item = of_queue_pop(&crew->todo[member->group]);
@@ -122,12 +120,31 @@ static void *run_member(void *argument)
             return NULL; /* waiting for the end of the run is not idleness */
         }
         member->idle_ns += of_clock_ns() - start_ns;
+        if (item != crew) {
+            return item;
+        }
+        errand = of_queue_try_pop(&crew->errands);
+        errand->fn(errand->context);
+    }
+}
+
+static void *run_member(void *argument)
+{
+    struct member *member = argument;
+    struct of_crew *crew = member->crew;
+    const struct of_crew_options *options = &crew->options;
+    void *item;
+
+    reset_float();
+    (void)of_node_enter(options->nodes, member->group);
+    while ((item = next_item(crew, member)) != NULL) {
         options->work(options->context, item, member->scratch);
         of_queue_push(&crew->done, item);
         if (options->done != NULL) {
             options->done(options->context);
         }
     }
+    return NULL;
 }
 
 static onefold_status start_members(struct of_crew *crew, onefold_error *err)
@@ -158,10 +175,12 @@ static onefold_status start_members(struct of_crew *crew, onefold_error *err)
 static onefold_status make_queues(struct of_crew *crew, onefold_error *err)
 {
     while (crew->todo_count < crew->options.group_count) {
-        OF_TRY(of_queue_init(&crew->todo[crew->todo_count], crew->options.item_count, err));
+        OF_TRY(of_queue_init(&crew->todo[crew->todo_count],
+                             crew->options.item_count + crew->options.errand_count, err));
         crew->todo_count++;
     }
-    return ONEFOLD_OK;
+    OF_TRY(of_queue_init(&crew->errands, crew->options.errand_count, err));
+    return of_queue_init(&crew->done, crew->options.item_count, err);
 }
 
 onefold_status of_crew_init(struct of_crew *crew, const struct of_crew_options *options,
@@ -183,9 +202,6 @@ onefold_status of_crew_init(struct of_crew *crew, const struct of_crew_options *
     }
     status = make_queues(crew, err);
     if (status == ONEFOLD_OK) {
-        status = of_queue_init(&crew->done, options->item_count, err);
-    }
-    if (status == ONEFOLD_OK) {
         status = start_members(crew, err);
     }
     if (status != ONEFOLD_OK) {
@@ -194,11 +210,21 @@ onefold_status of_crew_init(struct of_crew *crew, const struct of_crew_options *
     return status;
 }
 
+/* The queue of a group, or of one that serves it. */
+static struct of_queue *todo_of(struct of_crew *crew, uint32_t group)
+{
+    return &crew->todo[group % of_num_min(crew->options.group_count, crew->thread_count)];
+}
+
 void of_crew_give(struct of_crew *crew, uint32_t group, void *item)
 {
-    const uint64_t served = of_num_min(crew->options.group_count, crew->thread_count);
+    of_queue_push(todo_of(crew, group), item);
+}
 
-    of_queue_push(&crew->todo[group % served], item);
+void of_crew_send(struct of_crew *crew, uint32_t group, struct of_errand *errand)
+{
+    of_queue_push(&crew->errands, errand);
+    of_queue_push_first(todo_of(crew, group), crew);
 }
 
 void *of_crew_take(struct of_crew *crew)
@@ -229,6 +255,7 @@ void of_crew_finish(struct of_crew *crew)
     of_mem_free(crew->todo);
     crew->todo = NULL;
     crew->todo_count = 0;
+    of_queue_finish(&crew->errands);
     of_queue_finish(&crew->done);
 }
 

@@ -19,12 +19,20 @@ typedef void of_crew_work_fn(void *context, void *item, void *scratch);
 /* Called after each finished item was put on `done`, e.g. to wake the control thread. */
 typedef void of_crew_done_fn(void *context);
 
+/* Something that a worker does between two items. */
+typedef void of_crew_thread_fn(void *context);
+struct of_errand {
+    of_crew_thread_fn *fn;
+    void *context;
+};
+
 /* Workers come in groups; an item is processed by one of the group that it is given to. Where fewer
  * workers than groups could be had, the groups that have some serve the others too. */
 struct of_crew_options {
     uint32_t worker_count; /* wanted; at least one is made or init fails */
     uint32_t group_count;  /* worker i is of group i modulo group_count; 0 = 1 */
     uint32_t item_count;   /* items that can be underway at once */
+    uint32_t errand_count; /* likewise */
     of_crew_work_fn *work;
     of_crew_done_fn *done;
     void *context;
@@ -39,6 +47,7 @@ struct of_crew {
     struct of_queue *todo; /* [group] */
     uint32_t todo_count;   /* queues that were made */
     struct of_queue done;
+    struct of_queue errands; /* those that a place in `todo` was taken for */
     pthread_t *threads;
     uint32_t thread_count; /* really running */
     uint64_t idle_ns;      /* summed over workers, valid after finish */
@@ -48,13 +57,15 @@ struct of_crew {
 OF_NODISCARD onefold_status of_crew_init(struct of_crew *crew,
                                          const struct of_crew_options *options, onefold_error *err);
 void of_crew_give(struct of_crew *crew, uint32_t group, void *item);
+/* Before all items that wait: whichever worker of the group is free next. The errand has to stay;
+ * it does not come back. */
+void of_crew_send(struct of_crew *crew, uint32_t group, struct of_errand *errand);
 /* A finished item or NULL; never blocks. */
 void *of_crew_take(struct of_crew *crew);
 /* Waits for the workers; items still queued are processed first. */
 void of_crew_finish(struct of_crew *crew);
 
 /* One thread of ours: blocks all signals, small stack, default floating-point environment. */
-typedef void of_crew_thread_fn(void *context);
 struct of_thread {
     pthread_t thread;
     of_crew_thread_fn *fn;

@@ -39,6 +39,28 @@ void of_queue_push(struct of_queue *queue, void *item)
     unlock(queue);
 }
 
+void of_queue_push_first(struct of_queue *queue, void *item)
+{
+    of_assert(item != NULL);
+    lock(queue);
+    of_assert(!queue->closed && queue->count < queue->capacity);
+    queue->head = (queue->head + queue->capacity - 1) % queue->capacity;
+    queue->items[queue->head] = item;
+    queue->count++;
+    (void)pthread_cond_signal(&queue->filled);
+    unlock(queue);
+}
+
+bool of_queue_is_empty(struct of_queue *queue)
+{
+    bool is_empty;
+
+    lock(queue);
+    is_empty = queue->count == 0;
+    unlock(queue);
+    return is_empty;
+}
+
 /* With the mutex held. */
 static void *take(struct of_queue *queue)
 {

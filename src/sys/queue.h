@@ -25,6 +25,9 @@ OF_NODISCARD onefold_status of_queue_init(struct of_queue *queue, uint32_t capac
                                           onefold_error *err);
 /* A full queue is an internal error: the number of slots bounds what can be in it. */
 void of_queue_push(struct of_queue *queue, void *item);
+/* Before all others. */
+void of_queue_push_first(struct of_queue *queue, void *item);
+bool of_queue_is_empty(struct of_queue *queue);
 /* Blocks; NULL once the queue is closed and empty. */
 void *of_queue_pop(struct of_queue *queue);
 /* NULL when empty. */

@@ -132,7 +132,9 @@ static void assert_nothing_left(const struct world *world)
 static void vary(struct merging *merging, struct prng *prng)
 {
     merging->plan_options.worker_count = (uint32_t)prng_between(prng, 1, 4);
-    merging->plan_options.hash_thread_count = (uint32_t)prng_between(prng, 1, 5);
+    /* 0: by CPUs, of their own or the workers'. */
+    merging->plan_options.hash_thread_count = (uint32_t)prng_between(prng, 0, 5);
+    merging->plan_options.machine_cpu_count = (uint32_t)prng_between(prng, 1, 8);
     merging->plan_options.pool_count = (uint32_t)prng_between(prng, 1, 3);
     merging->plan_options.tile_grains_max = (uint32_t)prng_between(prng, 1, 4);
     merging->plan_options.slot_count_max = (uint32_t)prng_between(prng, 1, 9);

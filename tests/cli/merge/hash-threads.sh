@@ -15,12 +15,15 @@ test "$shards" -ge 6 || { echo "only $shards shards"; exit 1; }
 (cd want && sha256sum --strict --quiet -c SHA256SUMS)
 
 for options in "--hash-threads 2" "--hash-threads 4" "--hash-threads 16 -j 4" "--hash-threads 4 -j 1 --memory 64MiB" \
-    "--hash-threads 3 --io threads" "--hash-threads 3 --io mmap --memory 64MiB" "--hash-threads 99" "--hash-threads 0"; do
+    "" "-j 1" "-j 5" "-j 3 --memory 64MiB" "--hash-threads 3 --io threads" "--hash-threads 3 --io mmap --memory 64MiB" "--hash-threads 99" "--hash-threads 0"; do
     # shellcheck disable=SC2086
     onefold merge --quiet --out-shard-size 3MB $options "$recipe" out
     diff -r want out || { echo "other bytes with: $options"; exit 1; }
     rm -r out
 done
+# Without a word about them workers do it where there are no CPUs left.
+onefold plan --memory 64MiB -j "$(nproc)" "$recipe" out | grep -q '1 hashing worker, '
+onefold plan --memory 64MiB -j "$(nproc)" --hash-threads 1 "$recipe" out | grep -q '1 hash thread, '
 # Lists are made of what they name only.
 for sums in xxh128 sha256 none; do
     onefold merge --quiet --out-shard-size 3MB --hash-threads 1 --sums $sums "$recipe" one

@@ -235,30 +235,37 @@ static void workers_copy_more_where_all_have_room(void **state)
 }
 
 /* Half of the CPUs, as many as shards, as the bound has stacks for; one where SHA-256 is not made.
- */
+ * Threads of their own if they were asked for or there are CPUs besides those of the workers. */
 static void hash_threads_follow_cpus_and_shards(void **state)
 {
     static const struct {
         uint32_t cpus;
         uint32_t wish;
+        uint32_t workers; /* 0: one per CPU */
         uint32_t sums;
         uint64_t shard_bytes; /* small: one shard for each of the three tensors; 0: one in all */
         uint64_t memory_bytes;
         uint32_t count;
+        bool workers_hash;
     } rows[] = {
-        {0, 0, OF_SUM_SHA256, 1000, OF_MEMORY_DEFAULT, 1},
-        {2, 0, OF_SUM_SHA256, 1000, OF_MEMORY_DEFAULT, 1},
-        {4, 0, OF_SUM_SHA256 | OF_SUM_XXH128, 1000, OF_MEMORY_DEFAULT, 2},
-        {1, 0, OF_SUM_SHA256 | OF_SUM_XXH128, 1000, OF_MEMORY_DEFAULT, 1},
-        {5, 0, OF_SUM_SHA256, 1000, OF_MEMORY_DEFAULT, 2},
-        {96, 0, OF_SUM_SHA256, 1000, OF_MEMORY_DEFAULT, 3},
-        {96, 0, OF_SUM_SHA256, 0, OF_MEMORY_DEFAULT, 1},
-        {96, 0, OF_SUM_XXH128, 1000, OF_MEMORY_DEFAULT, 1},
-        {96, 0, 0, 1000, OF_MEMORY_DEFAULT, 1},
-        {2, 3, OF_SUM_XXH128, 1000, OF_MEMORY_DEFAULT, 3},
-        {2, 3, 0, 1000, OF_MEMORY_DEFAULT, 1},
-        {2, 1000, OF_SUM_SHA256, 1000, OF_MEMORY_MIN, 3},
-        {96, 1, OF_SUM_SHA256, 1000, OF_MEMORY_DEFAULT, 1},
+        {0, 0, 0, OF_SUM_SHA256, 1000, OF_MEMORY_DEFAULT, 1, true},
+        {2, 0, 0, OF_SUM_SHA256, 1000, OF_MEMORY_DEFAULT, 1, true},
+        {2, 0, 1, OF_SUM_SHA256, 1000, OF_MEMORY_DEFAULT, 1, false},
+        {2, 0, 9, OF_SUM_SHA256, 1000, OF_MEMORY_DEFAULT, 1, true},
+        {4, 0, 0, OF_SUM_SHA256 | OF_SUM_XXH128, 1000, OF_MEMORY_DEFAULT, 2, true},
+        {4, 0, 2, OF_SUM_SHA256 | OF_SUM_XXH128, 1000, OF_MEMORY_DEFAULT, 2, false},
+        {4, 0, 3, OF_SUM_SHA256 | OF_SUM_XXH128, 1000, OF_MEMORY_DEFAULT, 2, true},
+        {1, 0, 0, OF_SUM_SHA256 | OF_SUM_XXH128, 1000, OF_MEMORY_DEFAULT, 1, true},
+        {5, 0, 0, OF_SUM_SHA256, 1000, OF_MEMORY_DEFAULT, 2, true},
+        {96, 0, 0, OF_SUM_SHA256, 1000, OF_MEMORY_DEFAULT, 3, false},
+        {96, 0, 8, OF_SUM_SHA256 | OF_SUM_XXH128, 1000, OF_MEMORY_DEFAULT, 3, false},
+        {96, 0, 0, OF_SUM_SHA256, 0, OF_MEMORY_DEFAULT, 1, false},
+        {96, 0, 0, OF_SUM_XXH128, 1000, OF_MEMORY_DEFAULT, 1, false},
+        {96, 0, 0, 0, 1000, OF_MEMORY_DEFAULT, 1, false},
+        {2, 3, 0, OF_SUM_XXH128, 1000, OF_MEMORY_DEFAULT, 3, false},
+        {2, 3, 0, 0, 1000, OF_MEMORY_DEFAULT, 1, false},
+        {2, 1000, 0, OF_SUM_SHA256, 1000, OF_MEMORY_MIN, 3, false},
+        {96, 1, 0, OF_SUM_SHA256, 1000, OF_MEMORY_DEFAULT, 1, false},
     };
 
     (void)state;
@@ -268,6 +275,7 @@ static void hash_threads_follow_cpus_and_shards(void **state)
         parse(&planned, "linear", 3);
         planned.options.machine_cpu_count = rows[i].cpus;
         planned.options.hash_thread_count = rows[i].wish;
+        planned.options.worker_count = rows[i].workers;
         planned.options.sums = rows[i].sums;
         planned.options.out_shard_bytes = rows[i].shard_bytes;
         planned.options.memory_bytes = rows[i].memory_bytes;
@@ -278,12 +286,18 @@ static void hash_threads_follow_cpus_and_shards(void **state)
                      rows[i].count);
         }
         assert_true(total(planned.plan) <= rows[i].memory_bytes);
-        assert_int_equal(line(planned.plan, "stacks"),
-                         (planned.plan->how.worker_count + rows[i].count +
-                          planned.plan->how.xxh128_thread_count + 2 + 16) *
-                             OF_STACK_BYTES);
+        if (planned.plan->how.workers_hash != rows[i].workers_hash) {
+            fail_msg("row %zu: workers %s", i, rows[i].workers_hash ? "do not hash" : "hash");
+        }
         assert_int_equal(planned.plan->how.xxh128_thread_count,
-                         rows[i].cpus > 1 && rows[i].sums == (OF_SUM_SHA256 | OF_SUM_XXH128));
+                         rows[i].cpus > 1 && !rows[i].workers_hash &&
+                             rows[i].sums == (OF_SUM_SHA256 | OF_SUM_XXH128));
+        assert_int_equal(
+            line(planned.plan, "stacks"),
+            (planned.plan->how.worker_count +
+             (rows[i].workers_hash ? 0 : rows[i].count + planned.plan->how.xxh128_thread_count) +
+             2 + 16) *
+                OF_STACK_BYTES);
         planned_finish(&planned);
     }
 }

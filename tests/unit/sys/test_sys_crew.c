@@ -190,6 +190,67 @@ static void test_groups(void **state)
     }
 }
 
+/* What a worker had done when an errand came to it. */
+struct errand_log {
+    atomic_int *work_calls;
+    atomic_int calls;
+    atomic_int items_before; /* the last errand */
+};
+
+static void run_errand(void *context)
+{
+    struct errand_log *log = context;
+
+    atomic_store(&log->items_before, atomic_load(log->work_calls));
+    atomic_fetch_add(&log->calls, 1);
+}
+
+/* Holds the one worker until it may go on. */
+static void wait_for(void *context)
+{
+    while (!atomic_load((atomic_bool *)context)) {
+        of_clock_sleep_ns(100000);
+    }
+}
+
+/* Errands come before the items that wait, none is lost at the end, and none comes back. */
+static void test_errands(void **state)
+{
+    enum { ERRANDS = 3 };
+    static struct item items[ITEMS];
+    static atomic_int work_calls;
+    static atomic_bool may_go;
+    static _Alignas(64) uint8_t scratch[SCRATCH_BYTES];
+    const struct of_crew_options options = {.worker_count = 1,
+                                            .item_count = ITEMS,
+                                            .errand_count = ERRANDS,
+                                            .work = work,
+                                            .context = &work_calls,
+                                            .scratch = scratch,
+                                            .scratch_bytes = SCRATCH_BYTES};
+    struct errand_log log = {.work_calls = &work_calls};
+    struct of_errand held = {.fn = wait_for, .context = &may_go};
+    struct of_errand errands[ERRANDS - 1];
+    struct of_crew crew;
+    onefold_error err;
+
+    (void)state;
+    assert_int_equal(of_crew_init(&crew, &options, &err), ONEFOLD_OK);
+    of_crew_send(&crew, 0, &held);
+    for (size_t i = 0; i < ITEMS; i++) {
+        of_crew_give(&crew, 0, &items[i]);
+    }
+    for (size_t i = 0; i < OF_LENGTH(errands); i++) {
+        errands[i] = (struct of_errand){.fn = run_errand, .context = &log};
+        of_crew_send(&crew, 0, &errands[i]);
+    }
+    atomic_store(&may_go, true);
+    of_crew_finish(&crew);
+    assert_int_equal(atomic_load(&log.calls), ERRANDS - 1);
+    assert_int_equal(atomic_load(&log.items_before), 0);
+    assert_int_equal(atomic_load(&work_calls), ITEMS);
+}
+
 static void test_signals_are_restored(void **state)
 {
     const struct of_crew_options options = {.worker_count = 1, .item_count = 1, .work = work};
@@ -211,7 +272,7 @@ static void test_no_memory(void **state)
     onefold_error err;
 
     (void)state;
-    for (uint64_t nth = 1; nth <= 4; nth++) {
+    for (uint64_t nth = 1; nth <= 5; nth++) {
         of_mem_fail_at(nth, false);
         assert_int_equal(of_crew_init(&crew, &options, &err), ONEFOLD_E_MEMORY);
         assert_string_equal(err.id, "memory");
@@ -265,6 +326,7 @@ int main(void)
         cmocka_unit_test(test_items_come_back),
         cmocka_unit_test(test_finish_processes_what_is_queued),
         cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_errands),
         cmocka_unit_test(test_signals_are_restored),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_thread_limit),

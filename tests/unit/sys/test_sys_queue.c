@@ -39,6 +39,35 @@ static void test_order_and_wrap(void **state)
     of_queue_finish(&queue);
 }
 
+/* What was pushed first comes out before the rest, wherever the head stands. */
+static void test_push_first(void **state)
+{
+    int values[CAPACITY];
+    struct of_queue queue;
+    onefold_error err;
+
+    (void)state;
+    assert_int_equal(of_queue_init(&queue, CAPACITY, &err), ONEFOLD_OK);
+    for (int round = 0; round < 2 * CAPACITY; round++) {
+        assert_true(of_queue_is_empty(&queue));
+        for (int i = 1; i < CAPACITY; i++) {
+            of_queue_push(&queue, &values[i]);
+        }
+        of_queue_push_first(&queue, &values[0]);
+        for (int i = 0; i < CAPACITY; i++) {
+            assert_false(of_queue_is_empty(&queue));
+            assert_ptr_equal(of_queue_pop(&queue), &values[i]);
+        }
+        /* The head moves on by one. */
+        of_queue_push_first(&queue, &values[0]);
+        of_queue_push(&queue, &values[1]);
+        assert_ptr_equal(of_queue_try_pop(&queue), &values[0]);
+        assert_ptr_equal(of_queue_try_pop(&queue), &values[1]);
+        assert_null(of_queue_try_pop(&queue));
+    }
+    of_queue_finish(&queue);
+}
+
 static void test_close(void **state)
 {
     int value = 0;
@@ -134,9 +163,9 @@ static void test_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order_and_wrap),   cmocka_unit_test(test_close),
-        cmocka_unit_test(test_zero_initialised), cmocka_unit_test(test_no_memory),
-        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_order_and_wrap), cmocka_unit_test(test_push_first),
+        cmocka_unit_test(test_close),          cmocka_unit_test(test_zero_initialised),
+        cmocka_unit_test(test_no_memory),      cmocka_unit_test(test_threads),
     };
 
     return cmocka_run_group_tests_name("sys_queue", tests, NULL, NULL);
