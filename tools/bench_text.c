@@ -104,6 +104,6 @@ void bench_text_group(const struct bench_result *result, const struct bench_grou
         }
     }
     printf("peak and cached in MiB; dev, work, hash, ends: per cent of the time waiting for the "
-           "device,\nworkers busy, hash thread busy, and before and after the run\n");
+           "device,\nworkers busy, sums being made, and before and after the run\n");
     (void)fflush(stdout);
 }

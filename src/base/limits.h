@@ -28,6 +28,12 @@ _Static_assert(OF_GRAIN_ELEMS % OF_BLOCK_ELEMS == 0, "a grain is whole blocks");
 #define OF_FETCH_BYTES_MIN (512 * OF_KIB)
 #define OF_FETCH_BYTES_MAX OF_MIB
 
+/* What few workers map of each cached input instead, at least; a grain's copied part is no longer.
+ * Shorter windows take as much time for their pages to come and go as copies (decision 019). */
+#define OF_PANE_BYTES_MIN (512 * OF_KIB)
+/* Each window that goes interrupts all CPUs; measured with two workers. */
+enum { OF_PANE_WORKERS_MAX = 4 };
+
 /* --- safetensors --- */
 
 /* The format's own limit, decimal, also when writing. */

@@ -588,17 +588,20 @@ static OF_ALWAYS_INLINE size_t sum_32(uint8_t *to, const struct of_kern_sum *sum
         for (uint32_t t = 0; t < sum->input_count; t++) {
             const __m256 coef = _mm256_set1_ps(sum->coefs[t]);
 
+            of_elem_ahead(sum->x[t], at, 32, dtype);
             acc[0] = add_scaled(acc[0], coef, load_pair(sum->x[t], at, dtype));
             acc[1] = add_scaled(acc[1], coef, load_pair(sum->x[t], at + 16, dtype));
         }
         return store_pair(to, finish_pair(sum, acc[0]), dtype) +
                store_pair(to + half, finish_pair(sum, acc[1]), dtype);
     }
+    of_elem_ahead(sum->base, at, 32, dtype);
     base[0] = load_pair(sum->base, at, dtype);
     base[1] = load_pair(sum->base, at + 16, dtype);
     for (uint32_t t = 0; t < sum->input_count; t++) {
         const __m256 coef = _mm256_set1_ps(sum->coefs[t]);
 
+        of_elem_ahead(sum->x[t], at, 32, dtype);
         acc[0] = add_scaled(acc[0], coef, sub_pair(load_pair(sum->x[t], at, dtype), base[0]));
         acc[1] = add_scaled(acc[1], coef, sub_pair(load_pair(sum->x[t], at + 16, dtype), base[1]));
     }

@@ -407,17 +407,20 @@ static OF_ALWAYS_INLINE size_t sum_64(uint8_t *to, const struct of_kern_sum *sum
         for (uint32_t t = 0; t < sum->input_count; t++) {
             const __m512 coef = _mm512_set1_ps(sum->coefs[t]);
 
+            of_elem_ahead(sum->x[t], at, 64, dtype);
             acc[0] = add_scaled(acc[0], coef, load_pair(sum->x[t], at, all, dtype));
             acc[1] = add_scaled(acc[1], coef, load_pair(sum->x[t], at + 32, all, dtype));
         }
         return store_pair(to, finish_pair(sum, acc[0]), all, dtype) +
                store_pair(to + half, finish_pair(sum, acc[1]), all, dtype);
     }
+    of_elem_ahead(sum->base, at, 64, dtype);
     base[0] = load_pair(sum->base, at, all, dtype);
     base[1] = load_pair(sum->base, at + 32, all, dtype);
     for (uint32_t t = 0; t < sum->input_count; t++) {
         const __m512 coef = _mm512_set1_ps(sum->coefs[t]);
 
+        of_elem_ahead(sum->x[t], at, 64, dtype);
         acc[0] = add_scaled(acc[0], coef, sub_pair(load_pair(sum->x[t], at, all, dtype), base[0]));
         acc[1] =
             add_scaled(acc[1], coef, sub_pair(load_pair(sum->x[t], at + 32, all, dtype), base[1]));

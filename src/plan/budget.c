@@ -16,8 +16,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Three f32 blocks of a worker (run/job.h). */
-#define BLOCKS_BYTES (UINT64_C(3) * OF_BLOCK_ELEMS * sizeof(float))
+/* Three f32 blocks of a worker and what it knows of its windows (run/job.h). */
+#define BLOCKS_BYTES (UINT64_C(3) * OF_BLOCK_ELEMS * sizeof(float) + OF_DIRECT_ALIGN_MAX)
 /* Pool pages are huge ones. */
 #define POOL_ALIGN   (2 * OF_MIB)
 /* Threads of an I/O backend that has them (sys/io.h). */
@@ -363,12 +363,16 @@ static uint64_t slot_bytes(const struct shape *shape, uint64_t area_count)
 }
 
 /* Windows take what the areas would, and the rest of a page on both sides. */
+static uint64_t tile_windows_bytes(const struct shape *shape, uint64_t area_count)
+{
+    return area_count * shape->area_bytes + shape->base_area_bytes +
+           2 * (area_count + 1) * OF_DIRECT_ALIGN_MAX;
+}
+
 static uint64_t window_bytes(const struct budget *budget, const struct shape *shape,
                              uint64_t area_count)
 {
-    return budget->maps ? area_count * shape->area_bytes + shape->base_area_bytes +
-                              2 * (area_count + 1) * OF_DIRECT_ALIGN_MAX
-                        : 0;
+    return budget->maps ? tile_windows_bytes(shape, area_count) : 0;
 }
 
 static uint64_t survey_bytes(const struct budget *budget, const struct shape *shape)
@@ -658,6 +662,24 @@ static uint64_t sets_aim(const struct budget *budget, const struct shape *shape)
     return of_num_min(shape->slots, of_num_max(sets, budget->pool_count));
 }
 
+/* Windows over cached inputs, of each worker, from what is left: those of a tile, or less. */
+static uint64_t pane_bytes(const struct budget *budget, const struct shape *shape)
+{
+    const struct of_plan_options *options = budget->build->options;
+    const uint64_t used_bytes =
+        total_bytes_of(budget, shape, shape->area_count, shape->slots, shape->sets);
+    const uint64_t least = (shape->area_count + 1) * (OF_PANE_BYTES_MIN + 2 * OF_DIRECT_ALIGN_MAX);
+    const uint64_t each = of_num_align_down(
+        of_num_min((budget->memory_bytes - used_bytes) / budget->worker_count,
+                   of_num_max(tile_windows_bytes(shape, shape->area_count), least)),
+        OF_DIRECT_ALIGN_MAX);
+
+    return options->io_name == NULL && options->direct == OF_DIRECT_AUTO &&
+                   budget->worker_count <= OF_PANE_WORKERS_MAX && each >= least
+               ? each
+               : 0;
+}
+
 /* ---- The result ---- */
 
 static onefold_status make_units(struct budget *budget, const struct shape *shape,
@@ -702,6 +724,7 @@ static void fill_how(struct budget *budget, const struct shape *shape)
     how->slot_bytes = slot_bytes(shape, shape->area_count);
     how->survey_bytes = survey_bytes(budget, shape);
     how->fetch_bytes = budget->fetch_bytes;
+    how->pane_bytes = pane_bytes(budget, shape);
     how->scratch_bytes = budget->scratch_bytes;
     how->statistics_bytes = statistics_bytes(build->plan);
     how->pool_bytes = pool_bytes(budget, shape, shape->area_count, slots, shape->sets);
@@ -724,6 +747,10 @@ static void fill_how(struct budget *budget, const struct shape *shape)
     if (budget->maps) {
         add_line(budget, "windows", slots, window_bytes(budget, shape, shape->area_count),
                  "mapped parts of the inputs");
+    }
+    if (how->pane_bytes > 0) {
+        add_line(budget, "windows", budget->worker_count, how->pane_bytes,
+                 "mapped parts of cached inputs");
     }
     memcpy(how->lines, budget->lines, sizeof(how->lines));
     how->line_count = budget->line_count;

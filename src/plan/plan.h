@@ -243,7 +243,8 @@ struct of_how {
                              * sets of read areas, then scratch of its workers */
     uint64_t flight_bytes;  /* of reads, underway together */
     uint64_t survey_bytes;  /* per slot, not in the pool: of_survey_slot_bytes of any visit */
-    uint64_t fetch_bytes;   /* what a worker copies from the page cache at a time */
+    uint64_t fetch_bytes;   /* what a worker copies from the page cache at a time, */
+    uint64_t pane_bytes;    /* or maps; 0 = it copies everything */
     uint64_t scratch_bytes; /* per worker: of_job_scratch, fetch_bytes, of_chunk_scratch_bytes */
     /* What the run may take besides for statistics: a step and the total of the survey, the whole
      * matrix (struct of_gram), coefficients of every row, and the arena of solve

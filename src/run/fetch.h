@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bytes that the page cache holds. The worker that needs them copies them, a part at a time, to a
- * place of its own that stays in its cache: the slot's areas, a dozen MiB of them in turn, would
- * be written to memory and read again. Nothing is mapped, no page table is filled and emptied, and
- * a file that shrinks is a short read. Worker side.
+ * Bytes that the page cache holds, for the worker that needs them. With few workers and memory left
+ * it maps those of all inputs together, a tile at a time
+ * (docs/decisions/019-windows-of-a-worker.md). Else it copies them, a part at a time, to a place of
+ * its own that stays in its cache: the slot's areas, a dozen MiB of them in turn, would be written
+ * to memory and read again. Worker side.
  */
 #ifndef OF_RUN_FETCH_H
 #define OF_RUN_FETCH_H
@@ -23,5 +24,7 @@ uint64_t of_fetch_elems(const struct of_view *view);
  * area of the round that has them, until the next call. False: the slot has an error now (ids:
  * input-changed, input-io). */
 bool of_fetch(const struct of_view *view);
+/* Ends the round; sets the slot's error if a page could not be had (ids: as above). */
+void of_fetch_end(const struct of_plan *plan, struct of_slot *slot, struct of_job_scratch *scratch);
 
 #endif

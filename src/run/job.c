@@ -452,6 +452,7 @@ void of_job_work(void *context, void *item, void *scratch)
         plane_at += view.elem_count;
         out_at += of_view_out_bytes(&view);
     }
+    of_fetch_end(job->plan, slot, scratch);
 }
 
 void of_job_done(void *context)

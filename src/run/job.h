@@ -9,6 +9,7 @@
 #include "kern/kern.h"
 #include "plan/plan.h"
 #include "run/slot.h"
+#include "sys/window.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,13 +27,15 @@ struct of_job_context {
     const bool *selected;      /* [input]: those that the rule goes on with; NULL = all */
 };
 
-/* One worker's blocks and what it fetched (run/fetch.h); chunks may follow (run/view.h). The plan's
- * scratch_bytes hold all of it. */
+/* One worker's windows, blocks and what it fetched (run/fetch.h); chunks may follow (run/view.h).
+ * The plan's scratch_bytes hold all of it. */
 struct of_job_scratch {
     float acc[OF_BLOCK_ELEMS];
     float base[OF_BLOCK_ELEMS];
     float x[OF_BLOCK_ELEMS];
-    uint8_t fetched[]; /* the plan's fetch_bytes */
+    struct of_panes panes;
+    uint64_t pane_bytes;            /* of each area in the slot's round */
+    _Alignas(64) uint8_t fetched[]; /* the plan's fetch_bytes */
 };
 
 struct of_view;

@@ -161,6 +161,32 @@ static bool may_ask_cache(const struct of_run *run)
     return run->options->backend == NULL && how->io_name == NULL && how->direct == OF_DIRECT_AUTO;
 }
 
+/* Windows of the workers, which have nothing to do yet. Those that cannot be had are done without:
+ * bytes are copied then. */
+static void open_panes(struct of_run *run)
+{
+    const uint64_t pane_bytes = run->plan->how.pane_bytes;
+
+    for (uint32_t i = 0; i < run->crew.thread_count && may_ask_cache(run); i++) {
+        struct of_job_scratch *scratch = (void *)of_crew_scratch(&run->crew.options, i);
+        onefold_error ignored;
+
+        if (pane_bytes == 0 || of_panes_open(&scratch->panes, pane_bytes, &ignored) != ONEFOLD_OK) {
+            break;
+        }
+    }
+}
+
+/* The workers are gone. */
+static void close_panes(struct of_run *run, uint32_t worker_count)
+{
+    for (uint32_t i = 0; i < worker_count; i++) {
+        struct of_job_scratch *scratch = (void *)of_crew_scratch(&run->crew.options, i);
+
+        of_panes_close(&scratch->panes);
+    }
+}
+
 static onefold_status start_threads(struct of_run *run, onefold_error *err)
 {
     const struct of_how *how = &run->plan->how;
@@ -193,6 +219,7 @@ static onefold_status start_threads(struct of_run *run, onefold_error *err)
                            run->options->progress != NULL || run->options->cancel != NULL, err));
     OF_TRY(of_crew_init(&run->crew, &crew_options, err));
     run->has_crew = true;
+    open_panes(run);
     if (run->crew.thread_count < how->worker_count) {
         of_report_note(run->options->report, "threads-fewer", NULL,
                        "%u of %u worker threads could be had", run->crew.thread_count,
@@ -233,7 +260,10 @@ static void stop(struct of_run *run, struct of_run_stats *stats)
     of_ticker_stop(&run->ticker);
     of_buffers_finish(&run->buffers);
     if (run->has_crew) {
+        const uint32_t worker_count = run->crew.thread_count;
+
         of_crew_finish(&run->crew);
+        close_panes(run, worker_count);
         stats->worker_idle_ns = run->crew.idle_ns;
         run->has_crew = false;
     }

@@ -47,6 +47,7 @@ struct of_area {
     int cache_fd;     /* >= 0: the page cache holds the bytes, the worker takes them from there */
     uint64_t data_at; /* first byte at `data`; 0, but where a worker has a part only */
     uint64_t data_bytes; /* worker: how many are there */
+    bool in_panes;       /* worker: they are mapped, not copied */
     bool wanted;         /* to be read in this round */
     bool issued;         /* request is with the io layer, or was */
 };

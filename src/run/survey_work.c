@@ -303,4 +303,5 @@ void of_survey_work(const struct of_job_context *job, struct of_slot *slot, void
         }
         sums += of_num_div_ceil(view.elem_count, OF_GRAIN_ELEMS) * shape->sum_count;
     }
+    of_fetch_end(plan, slot, scratch);
 }

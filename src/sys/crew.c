@@ -147,6 +147,15 @@ static void *run_member(void *argument)
     return NULL;
 }
 
+uint8_t *of_crew_scratch(const struct of_crew_options *options, uint32_t i)
+{
+    const uint32_t groups = (uint32_t)of_num_max(options->group_count, 1);
+
+    return options->scratch != NULL ? options->scratch + i % groups * options->group_bytes +
+                                          i / groups * options->scratch_bytes
+                                    : NULL;
+}
+
 static onefold_status start_members(struct of_crew *crew, onefold_error *err)
 {
     struct member *members = crew->members;
@@ -155,11 +164,9 @@ static onefold_status start_members(struct of_crew *crew, onefold_error *err)
     for (uint32_t i = 0; i < options->worker_count; i++) {
         int result;
 
-        members[i] = (struct member){.crew = crew, .group = i % options->group_count};
-        if (options->scratch != NULL) {
-            members[i].scratch = options->scratch + members[i].group * options->group_bytes +
-                                 i / options->group_count * options->scratch_bytes;
-        }
+        members[i] = (struct member){.crew = crew,
+                                     .group = i % options->group_count,
+                                     .scratch = of_crew_scratch(options, i)};
         result = create_thread(&crew->threads[i], run_member, &members[i]);
         if (result != 0 && i == 0) {
             return of_err_set_sys(err, "thread", result, "cannot start a worker thread");

@@ -56,6 +56,8 @@ struct of_crew {
 
 OF_NODISCARD onefold_status of_crew_init(struct of_crew *crew,
                                          const struct of_crew_options *options, onefold_error *err);
+/* That of worker i, or NULL. */
+uint8_t *of_crew_scratch(const struct of_crew_options *options, uint32_t i);
 void of_crew_give(struct of_crew *crew, uint32_t group, void *item);
 /* Before all items that wait: whichever worker of the group is free next. The errand has to stay;
  * it does not come back. */

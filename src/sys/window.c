@@ -164,6 +164,92 @@ static void give_row(int32_t entry)
     of_assert(pthread_mutex_unlock(&rows_mutex) == 0);
 }
 
+/* --- Panes --- */
+
+/* Addresses only: nothing can be read there. */
+static void *reserve(void *at, uint64_t size_bytes)
+{
+    return mmap(at, size_bytes, PROT_NONE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (at != NULL ? MAP_FIXED : 0), -1, 0);
+}
+
+onefold_status of_panes_open(struct of_panes *panes, uint64_t size_bytes, onefold_error *err)
+{
+    void *map;
+
+    (void)pthread_once(&handler_once, install_handler);
+    *panes = (struct of_panes){.entry = take_row()};
+    if (panes->entry < 0) {
+        return of_err_set(err, "memory", "more than %d windows are open", WINDOWS_MAX);
+    }
+    map = reserve(NULL, size_bytes);
+    if (map == MAP_FAILED) {
+        const int failure = errno;
+
+        give_row(panes->entry);
+        return of_err_set_sys(err, "memory", failure, "no addresses for windows of %llu bytes",
+                              (unsigned long long)size_bytes);
+    }
+    panes->map = map;
+    panes->size_bytes = size_bytes;
+    atomic_store(&rows[panes->entry].lost, 0);
+    set_range(&rows[panes->entry], (uintptr_t)map, (uintptr_t)map + size_bytes);
+    return ONEFOLD_OK;
+}
+
+uint64_t of_panes_length(const struct of_panes *panes, uint32_t count)
+{
+    const uint64_t each = of_num_align_down(panes->size_bytes / count, page_bytes);
+
+    return each > page_bytes ? each - page_bytes : 0;
+}
+
+const uint8_t *of_panes_add(struct of_panes *panes, int fd, uint64_t offset, uint64_t length)
+{
+    const uint64_t skip_bytes = offset % page_bytes;
+    uint8_t *at = panes->map + panes->used_bytes;
+
+    if (length > panes->size_bytes || offset > INT64_MAX - length ||
+        of_num_align_up(skip_bytes + length, page_bytes) > panes->size_bytes - panes->used_bytes ||
+        mmap(at, skip_bytes + length, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd,
+             (off_t)(offset - skip_bytes)) == MAP_FAILED) {
+        return NULL;
+    }
+    panes->used_bytes += of_num_align_up(skip_bytes + length, page_bytes);
+    return at + skip_bytes;
+}
+
+void of_panes_load(struct of_panes *panes)
+{
+    if (panes->used_bytes > 0) {
+        /* What cannot be had, or not like this, is found by the reader. */
+        (void)madvise(panes->map, panes->used_bytes, MADV_POPULATE_READ);
+    }
+}
+
+bool of_panes_clear(struct of_panes *panes)
+{
+    struct row *row = &rows[panes->entry];
+    const bool lost = atomic_exchange(&row->lost, 0) != 0;
+
+    if (panes->used_bytes > 0 || lost) {
+        /* Should it fail, the next windows are put over these. */
+        (void)reserve(panes->map, lost ? panes->size_bytes : panes->used_bytes);
+        panes->used_bytes = 0;
+    }
+    return !lost;
+}
+
+void of_panes_close(struct of_panes *panes)
+{
+    if (panes->map != NULL) {
+        set_range(&rows[panes->entry], 0, 0);
+        (void)munmap(panes->map, panes->size_bytes);
+        give_row(panes->entry);
+    }
+    *panes = (struct of_panes){0};
+}
+
 /* --- Windows --- */
 
 /* Loads all pages. A page that cannot be had is found by the reader. */

@@ -214,7 +214,7 @@ static void workers_copy_more_where_all_have_room(void **state)
     } rows[] = {{OF_MEMORY_MIN, 1, 1, OF_FETCH_BYTES_MAX},
                 {OF_MEMORY_MIN, 5, 5, OF_FETCH_BYTES_MAX},
                 {OF_MEMORY_MIN, 8, 8, OF_FETCH_BYTES_MIN},
-                {OF_MEMORY_MIN, 200, 10, OF_FETCH_BYTES_MIN},
+                {OF_MEMORY_MIN, 200, 9, OF_FETCH_BYTES_MIN},
                 {OF_MEMORY_DEFAULT, 16, 16, OF_FETCH_BYTES_MAX}};
 
     (void)state;
@@ -229,6 +229,52 @@ static void workers_copy_more_where_all_have_room(void **state)
         assert_int_equal(planned.plan->how.worker_count, rows[i].workers);
         assert_int_equal(planned.plan->how.fetch_bytes, rows[i].fetch_bytes);
         assert_true(planned.plan->how.scratch_bytes > rows[i].fetch_bytes);
+        assert_true(total(planned.plan) <= rows[i].memory_bytes);
+        planned_finish(&planned);
+    }
+}
+
+/* Few workers map cached inputs, from memory that nothing else wants: slots and areas stay as they
+ * are without. */
+static void few_workers_map_what_is_cached(void **state)
+{
+    static const struct {
+        uint64_t memory_bytes;
+        uint32_t workers;
+        const char *io_name;
+        enum of_direct direct;
+        bool maps;
+    } rows[] = {
+        {OF_MEMORY_DEFAULT, 1, NULL, OF_DIRECT_AUTO, true},
+        {OF_MEMORY_DEFAULT, OF_PANE_WORKERS_MAX, NULL, OF_DIRECT_AUTO, true},
+        {OF_MEMORY_DEFAULT, OF_PANE_WORKERS_MAX + 1, NULL, OF_DIRECT_AUTO, false},
+        {OF_MEMORY_DEFAULT, 2, "uring", OF_DIRECT_AUTO, false},
+        {OF_MEMORY_DEFAULT, 2, "mmap", OF_DIRECT_AUTO, false},
+        {OF_MEMORY_DEFAULT, 2, NULL, OF_DIRECT_ON, false},
+        {OF_MEMORY_DEFAULT, 2, NULL, OF_DIRECT_OFF, false},
+        {OF_MEMORY_MIN, 4, NULL, OF_DIRECT_AUTO, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < OF_LENGTH(rows); i++) {
+        struct planned planned;
+        const struct of_how *how;
+
+        parse(&planned, "linear", 3);
+        planned.options.memory_bytes = rows[i].memory_bytes;
+        planned.options.worker_count = rows[i].workers;
+        planned.options.io_name = rows[i].io_name;
+        planned.options.direct = rows[i].direct;
+        planned_build(&planned);
+        assert_int_equal(planned.status, ONEFOLD_OK);
+        how = &planned.plan->how;
+        if ((how->pane_bytes > 0) != rows[i].maps) {
+            fail_msg("row %zu: windows of %llu bytes", i, (unsigned long long)how->pane_bytes);
+        }
+        if (rows[i].maps) {
+            assert_int_equal(line(planned.plan, "windows"), rows[i].workers * how->pane_bytes);
+            assert_true(how->pane_bytes >= (how->area_count + 1) * OF_PANE_BYTES_MIN);
+        }
         assert_true(total(planned.plan) <= rows[i].memory_bytes);
         planned_finish(&planned);
     }
@@ -615,6 +661,7 @@ int main(void)
         cmocka_unit_test(there_are_slots_for_cached_inputs),
         cmocka_unit_test(any_number_of_inputs_fits_64_mebibytes),
         cmocka_unit_test(workers_copy_more_where_all_have_room),
+        cmocka_unit_test(few_workers_map_what_is_cached),
         cmocka_unit_test(hash_threads_follow_cpus_and_shards),
         cmocka_unit_test(pools_and_rings_follow_nodes_and_workers),
         cmocka_unit_test(the_machine_bounds_the_default),

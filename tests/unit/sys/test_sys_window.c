@@ -193,6 +193,111 @@ static void test_past_the_end(void **state)
     }
 }
 
+/* --- Panes --- */
+
+static void check_pane(const uint8_t *data, uint64_t offset, uint64_t length)
+{
+    assert_non_null(data);
+    for (uint64_t i = 0; i < length; i++) {
+        if (data[i] != (uint8_t)(1 + (offset + i) % 251)) {
+            fail_msg("byte %llu differs", (unsigned long long)i);
+        }
+    }
+}
+
+/* Windows side by side, loaded or not, and again after they were given back. */
+static void test_panes(void **state)
+{
+    enum { COUNT = 3 };
+    static const uint64_t offsets[COUNT] = {1, 5 * PAGE_BYTES - 1, 20 * PAGE_BYTES};
+    const struct fixture *fixture = *state;
+    struct of_panes panes = {0};
+    onefold_error err;
+    uint64_t length;
+
+    of_panes_close(&panes); /* never opened */
+    assert_int_equal(of_panes_open(&panes, (uint64_t)COUNT * 8 * PAGE_BYTES, &err), ONEFOLD_OK);
+    length = of_panes_length(&panes, COUNT);
+    assert_true(length >= (uint64_t)4 * PAGE_BYTES && length <= (uint64_t)8 * PAGE_BYTES);
+    for (int round = 0; round < 4; round++) {
+        const uint8_t *data[COUNT];
+
+        for (size_t i = 0; i < COUNT; i++) {
+            data[i] = of_panes_add(&panes, fixture->fd, offsets[i] + (uint64_t)round, length);
+        }
+        if (round % 2 == 0) {
+            of_panes_load(&panes);
+        }
+        for (size_t i = 0; i < COUNT; i++) {
+            check_pane(data[i], offsets[i] + (uint64_t)round, length);
+        }
+        assert_true(of_panes_clear(&panes));
+        assert_true(of_panes_clear(&panes));
+    }
+    of_panes_close(&panes);
+    of_panes_close(&panes);
+}
+
+static void test_pane_refusals(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct of_panes panes;
+    onefold_error err;
+
+    assert_int_equal(of_panes_open(&panes, UINT64_C(1) << 60, &err), ONEFOLD_E_MEMORY);
+    assert_string_equal(err.id, "memory");
+    assert_null(panes.map);
+    of_panes_close(&panes);
+    assert_int_equal(of_panes_open(&panes, (uint64_t)4 * PAGE_BYTES, &err), ONEFOLD_OK);
+    assert_null(of_panes_add(&panes, fixture->fd, 0, (uint64_t)5 * PAGE_BYTES));
+    assert_null(of_panes_add(&panes, fixture->fd, 1, (uint64_t)4 * PAGE_BYTES));
+    assert_null(of_panes_add(&panes, fixture->fd, 0, UINT64_MAX));
+    assert_null(of_panes_add(&panes, fixture->fd, INT64_MAX, 2));
+    assert_null(of_panes_add(&panes, -1, 0, 1));
+    /* None of these took any room. */
+    check_pane(of_panes_add(&panes, fixture->fd, PAGE_BYTES, (uint64_t)3 * PAGE_BYTES), PAGE_BYTES,
+               (uint64_t)3 * PAGE_BYTES);
+    assert_null(of_panes_add(&panes, fixture->fd, PAGE_BYTES - 1, 2));
+    check_pane(of_panes_add(&panes, fixture->fd, 7, 9), 7, 9);
+    assert_null(of_panes_add(&panes, fixture->fd, 0, 1));
+    assert_true(of_panes_clear(&panes));
+    of_panes_close(&panes);
+}
+
+/* A file that shrinks: zeros, told once; the windows after that are well. */
+static void test_panes_of_a_short_file(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct of_panes panes;
+    const uint8_t *first;
+    const uint8_t *second;
+    onefold_error err;
+
+    assert_int_equal(sigaction(SIGBUS, &own_handler, NULL), 0);
+    assert_int_equal(of_panes_open(&panes, (uint64_t)32 * PAGE_BYTES, &err), ONEFOLD_OK);
+    for (int load = 0; load < 2; load++) {
+        assert_int_equal(truncate(fixture->path.text, (off_t)PAGES * PAGE_BYTES), 0);
+        first = of_panes_add(&panes, fixture->fd, 0, PAGE_BYTES);
+        second = of_panes_add(&panes, fixture->fd, PAGE_BYTES, (uint64_t)8 * PAGE_BYTES);
+        assert_non_null(first);
+        assert_non_null(second);
+        assert_int_equal(truncate(fixture->path.text, (off_t)4 * PAGE_BYTES), 0);
+        if (load == 1) {
+            of_panes_load(&panes);
+        }
+        assert_int_not_equal(second[2 * PAGE_BYTES], 0);
+        assert_int_equal(second[3 * PAGE_BYTES], 0);
+        assert_int_equal(second[8 * PAGE_BYTES - 1], 0);
+        check_pane(first, 0, PAGE_BYTES);
+        assert_false(of_panes_clear(&panes));
+        assert_true(of_panes_clear(&panes));
+        check_pane(of_panes_add(&panes, fixture->fd, 0, (uint64_t)4 * PAGE_BYTES), 0,
+                   (uint64_t)4 * PAGE_BYTES);
+        assert_true(of_panes_clear(&panes));
+    }
+    of_panes_close(&panes);
+}
+
 /* --- Several readers while the file shrinks, others opening and closing windows --- */
 
 struct reader {
@@ -367,9 +472,17 @@ int main(int argc, char **argv)
     struct of_window window;
     onefold_error err;
     const struct CMUnitTest tests[] = {
-        TEST(test_ranges),         TEST(test_refusals),       TEST(test_many_windows),
-        TEST(test_truncation),     TEST(test_past_the_end),   TEST(test_readers_during_truncation),
-        TEST(test_foreign_faults), TEST(test_default_action),
+        TEST(test_ranges),
+        TEST(test_refusals),
+        TEST(test_many_windows),
+        TEST(test_truncation),
+        TEST(test_past_the_end),
+        TEST(test_panes),
+        TEST(test_pane_refusals),
+        TEST(test_panes_of_a_short_file),
+        TEST(test_readers_during_truncation),
+        TEST(test_foreign_faults),
+        TEST(test_default_action),
     };
 
     if (argc == 3) {
