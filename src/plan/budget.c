@@ -668,7 +668,8 @@ static uint64_t pane_bytes(const struct budget *budget, const struct shape *shap
     const struct of_plan_options *options = budget->build->options;
     const uint64_t used_bytes =
         total_bytes_of(budget, shape, shape->area_count, shape->slots, shape->sets);
-    const uint64_t least = (shape->area_count + 1) * (OF_PANE_BYTES_MIN + 2 * OF_DIRECT_ALIGN_MAX);
+    const uint64_t least =
+        (shape->area_count + 1) * (OF_PANE_BYTES_MIN + UINT64_C(2) * OF_DIRECT_ALIGN_MAX);
     const uint64_t each = of_num_align_down(
         of_num_min((budget->memory_bytes - used_bytes) / budget->worker_count,
                    of_num_max(tile_windows_bytes(shape, shape->area_count), least)),

@@ -257,7 +257,7 @@ void of_chunks_load(const struct of_view *view, const struct of_chunks *chunks, 
         const uint8_t *data = of_view_data(view, area) + (at + first) * of_dtype_size(dtype);
         float *d = chunks->d[i];
 
-        ask_ahead(data, OF_BLOCK_CHUNK * of_dtype_size(dtype));
+        ask_ahead(data, (uint64_t)OF_BLOCK_CHUNK * of_dtype_size(dtype));
         if (!view->step->delta) {
             kern->unpack[dtype](d, data, count);
         } else if (dtype == ONEFOLD_DTYPE_BF16) {
