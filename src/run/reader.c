@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Read i of a file is request i modulo their number and goes to any place of the pool that is free.
- * The memory of the first place is loaded when a file is opened, that of the others by a thread
- * while reads go on: finding 20 MiB may take as long as reading 80.
+ * Read i of a file has the requests i modulo their number and goes to any place of the pool that is
+ * free. The memory of the first place is loaded when a file is opened, that of the others by a
+ * thread while reads go on: finding 20 MiB may take as long as reading 80.
  */
 #include "run/reader.h"
 
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/num.h"
+#include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/outfile.h"
 #include "sys/pagecache.h"
@@ -20,7 +21,7 @@
 onefold_status of_reader_init(struct of_reader *reader, const char *io_name, enum of_direct direct,
                               uint32_t read_count, onefold_error *err)
 {
-    struct of_io_options options = {.depth = read_count, .thread_count = 2};
+    struct of_io_options options = {.depth = read_count * OF_READER_READ_CHUNKS, .thread_count = 2};
 
     of_assert(read_count >= OF_READER_READS_MIN && read_count <= OF_READER_READS);
     *reader =
@@ -143,19 +144,29 @@ static void submit(struct of_reader *reader)
     const uint64_t number = reader->submit_at / OF_READER_READ_BYTES;
     const uint32_t at = (uint32_t)(number % reader->read_count);
     const uint32_t place = take_place(reader);
-    struct of_io_req *req = &reader->reqs[at];
+    const uint64_t read_bytes = of_num_min(left, OF_READER_READ_BYTES);
+    /* Where nothing is read past the page cache, the kernel reads as it likes. */
+    const uint64_t each_bytes = reader->direct_fd >= 0 && of_trial_way(&reader->trial) == 1
+                                    ? OF_READER_CHUNK_BYTES
+                                    : OF_READER_READ_BYTES;
 
-    *req = (struct of_io_req){.kind = OF_IO_READ, .owner = reader};
-    req->fd = reader->direct_fd >= 0 ? reader->direct_fd : reader->fd;
-    req->offset = reader->submit_at;
-    req->length_must = of_num_min(left, OF_READER_READ_BYTES);
-    req->length = of_num_align_up(req->length_must, reader->align);
-    req->buffer = reader->pool.data + place * OF_READER_READ_BYTES;
     reader->places[at] = place;
-    reader->is_done[at] = false;
-    reader->submit_at += req->length_must;
-    of_io_submit(&reader->io, req);
-    of_io_flush(&reader->io);
+    reader->req_counts[at] = 0;
+    for (uint64_t done = 0; done < read_bytes; done += each_bytes) {
+        struct of_io_req *req = &reader->reqs[at][reader->req_counts[at]++];
+
+        *req = (struct of_io_req){.kind = OF_IO_READ, .owner = reader};
+        req->fd = reader->direct_fd >= 0 ? reader->direct_fd : reader->fd;
+        req->offset = reader->submit_at + done;
+        req->length_must = of_num_min(read_bytes - done, each_bytes);
+        req->length = of_num_align_up(req->length_must, reader->align);
+        req->buffer = reader->pool.data + place * OF_READER_READ_BYTES + done;
+        of_io_submit(&reader->io, req);
+        of_io_flush(&reader->io); /* of those submitted together the kernel makes one again */
+    }
+    reader->undone_counts[at] = reader->req_counts[at];
+    reader->submit_at += read_bytes;
+    reader->underway_count++;
 }
 
 /* As many reads as may be underway, into places that nobody holds. */
@@ -163,7 +174,7 @@ static onefold_status submit_more(struct of_reader *reader, onefold_error *err)
 {
     OF_TRY(load_more(reader, err));
     while (reader->submit_at < reader->size_bytes && reader->free_places != 0 &&
-           reader->io.in_flight < OF_READER_UNDERWAY_MAX) {
+           reader->underway_count < OF_READER_UNDERWAY_MAX) {
         submit(reader);
     }
     return ONEFOLD_OK;
@@ -172,8 +183,13 @@ static onefold_status submit_more(struct of_reader *reader, onefold_error *err)
 /* The place of a read is free again. False when bytes were lost under whoever looked at it. */
 static bool give_back(struct of_reader *reader, uint32_t at)
 {
+    bool is_well = true;
+
     reader->free_places |= 1U << reader->places[at];
-    return of_io_release(&reader->io, &reader->reqs[at]);
+    for (uint32_t i = 0; i < reader->req_counts[at]; i++) {
+        is_well = of_io_release(&reader->io, &reader->reqs[at][i]) && is_well;
+    }
+    return is_well;
 }
 
 onefold_status of_reader_open(struct of_reader *reader, int fd, uint64_t size_bytes,
@@ -186,6 +202,7 @@ onefold_status of_reader_open(struct of_reader *reader, int fd, uint64_t size_by
     reader->deliver_at = 0;
     reader->release_at = 0;
     reader->held_count = 0;
+    reader->noted_ns = 0;
     OF_TRY(open_direct(reader, err));
     if (reader->direct_fd < 0) {
         of_outfile_advise_sequential(fd);
@@ -204,8 +221,10 @@ static void reap(struct of_reader *reader)
 
     while (req != NULL) {
         struct of_io_req *next = req->next;
+        const ptrdiff_t at = (req - &reader->reqs[0][0]) / OF_READER_READ_CHUNKS;
 
-        reader->is_done[req - reader->reqs] = true;
+        reader->undone_counts[at]--;
+        reader->underway_count -= reader->undone_counts[at] == 0;
         req = next;
     }
 }
@@ -216,12 +235,29 @@ static uint32_t read_at(const struct of_reader *reader, uint64_t offset)
     return (uint32_t)(offset / OF_READER_READ_BYTES % reader->read_count);
 }
 
+/* The request that brought the byte of a read. */
+static const struct of_io_req *req_of(const struct of_reader *reader, uint32_t at, uint64_t in_read)
+{
+    return &reader->reqs[at][reader->req_counts[at] > 1 ? in_read / OF_READER_CHUNK_BYTES : 0];
+}
+
+/* From one chunk to the next: waiting, and what the caller does. */
+static void note_time(struct of_reader *reader, uint64_t byte_count)
+{
+    const uint64_t now_ns = of_clock_ns();
+
+    if (reader->noted_ns != 0 && reader->direct_fd >= 0) {
+        of_trial_note(&reader->trial, byte_count, now_ns - reader->noted_ns);
+    }
+    reader->noted_ns = now_ns;
+}
+
 onefold_status of_reader_next(struct of_reader *reader, const uint8_t **ret_data,
                               uint64_t *ret_length, onefold_error *err)
 {
     const uint64_t in_read = reader->deliver_at % OF_READER_READ_BYTES;
     const uint32_t at = read_at(reader, reader->deliver_at);
-    const struct of_io_req *req = &reader->reqs[at];
+    const struct of_io_req *req;
     unsigned long long end;
 
     if (reader->deliver_at == reader->size_bytes) {
@@ -231,10 +267,11 @@ onefold_status of_reader_next(struct of_reader *reader, const uint8_t **ret_data
     }
     /* Or all places would be held, and neither a read nor memory underway. */
     of_assert(reader->held_count < OF_READER_HELD_MAX);
-    while (reader->deliver_at == reader->submit_at || !reader->is_done[at]) {
+    while (reader->deliver_at == reader->submit_at || reader->undone_counts[at] > 0) {
         reap(reader);
         OF_TRY(submit_more(reader, err));
     }
+    req = req_of(reader, at, in_read);
     if (req->result_errno == ENODATA) {
         return of_err_set(err, "input-changed", "the file shrank while it was read");
     }
@@ -243,10 +280,11 @@ onefold_status of_reader_next(struct of_reader *reader, const uint8_t **ret_data
         return of_err_set_sys(err, "input-io", req->result_errno, "cannot read bytes %llu to %llu",
                               (unsigned long long)req->offset, end);
     }
-    *ret_data = req->data + in_read;
-    *ret_length = of_num_min(req->length_must - in_read, OF_READER_CHUNK_BYTES);
+    *ret_data = req->data + (reader->deliver_at - req->offset);
+    *ret_length = of_num_min(end - reader->deliver_at, OF_READER_CHUNK_BYTES);
     reader->deliver_at += *ret_length;
     reader->held_count++;
+    note_time(reader, *ret_length);
     return ONEFOLD_OK;
 }
 

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which of two ways to do the same is faster, found out while it is done. What a disk likes nobody
+ * tells: requests of 4 MiB were a twentieth faster than those of 1 MiB on one machine and a sixth
+ * slower on another. Both ways are taken in turn for a while, then the better one for longer, and
+ * so on, because disks change.
+ */
+#ifndef OF_RUN_TRIAL_H
+#define OF_RUN_TRIAL_H
+
+#include <stdint.h>
+
+/* All zeros at first. */
+struct of_trial {
+    uint32_t stage;      /* of a trial, then of the time after it */
+    uint32_t better_way; /* of the last trial */
+    uint64_t bytes;      /* in this stage */
+    uint64_t ns;
+    uint64_t ways_ns[2]; /* in this trial, for a MiB of each stage */
+};
+
+/* 0 or 1. */
+uint32_t of_trial_way(const struct of_trial *trial);
+/* So many bytes came in so much time, in the way that was told. */
+void of_trial_note(struct of_trial *trial, uint64_t byte_count, uint64_t ns);
+
+#endif

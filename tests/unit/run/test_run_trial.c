@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Trials: both ways are tried, the better one is kept for long, and one that becomes the better one
+ * is found. */
+#include "run/trial.h"
+
+#include "base/limits.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+enum { CHUNKS = 64 * 1024, WAYS = 2 };
+
+/* Reads chunks of 1 MiB of which each takes so many ns in each way; returns how many were read in
+ * way 1. */
+static uint32_t read_chunks(struct of_trial *trial, uint32_t count, const uint64_t *ways_ns)
+{
+    uint32_t ones = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t way = of_trial_way(trial);
+
+        assert_true(way < WAYS);
+        ones += way;
+        of_trial_note(trial, OF_MIB, ways_ns[way]);
+    }
+    return ones;
+}
+
+static void test_the_better_way_is_kept(void **state)
+{
+    static const uint64_t first_better[WAYS] = {400000, 500000};
+    static const uint64_t second_better[WAYS] = {500000, 400000};
+    static const uint64_t alike[WAYS] = {500000, 500000};
+    struct of_trial trial = {0};
+
+    (void)state;
+    assert_int_equal(of_trial_way(&trial), 0);
+    /* Half of a ninth. */
+    assert_in_range(read_chunks(&trial, CHUNKS, first_better), CHUNKS / 20, CHUNKS / 16);
+    /* After the trial that is next. */
+    (void)read_chunks(&trial, CHUNKS / 8, second_better);
+    assert_in_range(read_chunks(&trial, CHUNKS, second_better), CHUNKS - CHUNKS / 16,
+                    CHUNKS - CHUNKS / 20);
+    (void)read_chunks(&trial, CHUNKS / 8, alike);
+    assert_in_range(read_chunks(&trial, CHUNKS, alike), CHUNKS / 20, CHUNKS / 16);
+}
+
+/* A disk that gets slower all the time while it is tried. */
+static void test_drift_favours_none(void **state)
+{
+    struct of_trial trial = {0};
+    uint64_t ways_ns[WAYS] = {400000, 360000};
+
+    (void)state;
+    for (uint32_t i = 0; i < 4 * 128; i++) {
+        (void)read_chunks(&trial, 1, ways_ns);
+        ways_ns[0] += 1000;
+        ways_ns[1] += 1000;
+    }
+    assert_int_equal(of_trial_way(&trial), 1);
+}
+
+/* Short and long notes, and times that no disk takes. */
+static void test_odd_notes(void **state)
+{
+    struct of_trial trial = {0};
+
+    (void)state;
+    of_trial_note(&trial, 0, 0);
+    of_trial_note(&trial, 1, UINT64_C(1) << 60);
+    assert_int_equal(of_trial_way(&trial), 0);
+    for (uint32_t i = 0; i < 4; i++) {
+        of_trial_note(&trial, OF_GIB + 7, i == 0 || i == 3 ? UINT64_C(1) << 60 : 1);
+    }
+    assert_int_equal(of_trial_way(&trial), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_better_way_is_kept),
+        cmocka_unit_test(test_drift_favours_none),
+        cmocka_unit_test(test_odd_notes),
+    };
+
+    return cmocka_run_group_tests_name("run_trial", tests, NULL, NULL);
+}
