@@ -180,10 +180,12 @@ static bool move_panes(const struct of_view *view)
         area->data_bytes = 0;
         if (of_view_find(view, area, &at, &byte_count)) {
             const uint64_t length = of_num_min(scratch->pane_bytes, area->byte_count - at);
-            const uint8_t *data =
-                of_panes_add(&scratch->panes, area->cache_fd, area->req.offset + at, length);
+            const uint8_t *data = NULL;
 
-            of_assert(byte_count <= length);
+            /* Where pages are large, what is left of a window may be too short. */
+            if (byte_count <= length) {
+                data = of_panes_add(&scratch->panes, area->cache_fd, area->req.offset + at, length);
+            }
             area->in_panes = data != NULL;
             if (area->in_panes) {
                 area->data = data;

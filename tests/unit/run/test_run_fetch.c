@@ -221,6 +221,15 @@ static void test_windows(void **state)
     }
 }
 
+/* Windows that are too short for a part are not had; it is copied. */
+static void test_short_windows(void **state)
+{
+    struct fixture *fixture = *state;
+
+    open_panes(fixture, (uint64_t)INPUTS * 4 * PAGE_BYTES);
+    assert_int_equal(go_through(fixture), 0);
+}
+
 /* What is short, or lies at places of its own, is copied; the rest is mapped beside it. */
 static void test_some_are_copied(void **state)
 {
@@ -269,6 +278,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_copies),
         TEST(test_windows),
+        TEST(test_short_windows),
         TEST(test_some_are_copied),
         TEST(test_a_file_that_shrinks),
     };
