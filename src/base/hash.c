@@ -6,6 +6,7 @@
  */
 #include "base/hash.h"
 
+#include "base/bytes.h"
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/num.h"
@@ -15,7 +16,7 @@
 #include <xxhash.h>
 
 /* What comes next while SHA-256 is at work on as much. 4 KiB gained less, 1 KiB no more. */
-enum { SHA256_PIECE_BYTES = 2048, CACHE_LINE_BYTES = 64 };
+enum { SHA256_PIECE_BYTES = 2048 };
 
 struct of_hash {
     enum of_hash_kind kind;
@@ -112,9 +113,7 @@ static void update_sha256(EVP_MD_CTX *sha256, const uint8_t *data, size_t length
         const size_t next = at + piece_bytes;
         const size_t next_bytes = of_num_min(SHA256_PIECE_BYTES, length - next);
 
-        for (size_t line = 0; line < next_bytes; line += CACHE_LINE_BYTES) {
-            __builtin_prefetch(data + next + line);
-        }
+        of_bytes_ask_ahead(data + next, next_bytes);
         of_assert(EVP_DigestUpdate(sha256, data + at, piece_bytes) == 1);
     }
 }

@@ -19,11 +19,11 @@
 /* A file is read in long parts, which are handed out in chunks that stay in a core's cache while
  * they are looked at. Where a request costs the disk something, reading and looking at every line
  * took 1.10 of what reading 1 MiB at a time alone takes, with reads of 4 MiB 0.96. Elsewhere a
- * request for each chunk took 0.82 to 0.84 of what one for all four does. So which it is is found
- * out (run/trial.h). A disk may
- * finish all that is underway together: there are places for as many again, so that it gets the
- * next ones at once. With one place more, for who has little memory, the others come as their
- * places have been looked at, and verifying took 1.34 of what reading alone takes, not 1.08. */
+ * request for each chunk took 0.83 to 0.85 of what one for all four does. So which it is is found
+ * out (run/trial.h). A disk may finish all that is underway together: there are places for as many
+ * again, so that it gets the next ones at once. With one place more, for who has little memory, the
+ * others come as their places have been looked at, and verifying took 1.34 of what reading alone
+ * takes, not 1.08. */
 enum { OF_READER_READS_MIN = 5, OF_READER_READS = 8, OF_READER_READ_CHUNKS = 4 };
 enum { OF_READER_UNDERWAY_MAX = 4 };
 #define OF_READER_CHUNK_BYTES (1 * OF_MIB)

@@ -2,6 +2,7 @@
 /* What the worker's loops share. */
 #include "run/view.h"
 
+#include "base/bytes.h"
 #include "base/check.h"
 #include "base/dtype.h"
 #include "base/limits.h"
@@ -11,7 +12,6 @@
 
 /* Of the f32 arrays that kernels work on. */
 enum { CHUNK_ALIGN = 64 };
-enum { CACHE_LINE_BYTES = 64 };
 
 static uint64_t bytes_of(onefold_dtype dtype, uint64_t elem_count)
 {
@@ -237,14 +237,6 @@ void of_chunks_begin(const struct of_view *view, const bool *selected, struct of
     }
 }
 
-/* The chunk after next of an input: of many inputs in turn a CPU does not see what comes. */
-static void ask_ahead(const uint8_t *data, uint64_t chunk_bytes)
-{
-    for (uint64_t line = 0; line < chunk_bytes; line += CACHE_LINE_BYTES) {
-        __builtin_prefetch(data + 2 * chunk_bytes + line);
-    }
-}
-
 void of_chunks_load(const struct of_view *view, const struct of_chunks *chunks, uint64_t at,
                     size_t first, size_t count)
 {
@@ -255,9 +247,11 @@ void of_chunks_load(const struct of_view *view, const struct of_chunks *chunks, 
         const struct of_area *area = chunks->areas[i];
         const onefold_dtype dtype = of_view_dtype(view, area);
         const uint8_t *data = of_view_data(view, area) + (at + first) * of_dtype_size(dtype);
+        const uint64_t chunk_bytes = (uint64_t)OF_BLOCK_CHUNK * of_dtype_size(dtype);
         float *d = chunks->d[i];
 
-        ask_ahead(data, (uint64_t)OF_BLOCK_CHUNK * of_dtype_size(dtype));
+        /* The chunk after next: of many inputs in turn a CPU does not see what comes. */
+        of_bytes_ask_ahead(data + 2 * chunk_bytes, chunk_bytes);
         if (!view->step->delta) {
             kern->unpack[dtype](d, data, count);
         } else if (dtype == ONEFOLD_DTYPE_BF16) {
