@@ -33,6 +33,8 @@ static const char merge_schema[] =
     AND("bytes_cached", "integer")
     AND("bytes_written", "integer")
     AND("bytes_shared", "integer")
+    AND("tiles", "integer")
+    AND("halved_tiles", "integer")
     AND("seconds", "number")
     AND("cpu_seconds", "number")
     AND("peak_memory", "integer")

@@ -433,6 +433,8 @@ static void fill_stats(const struct of_run_stats *from, onefold_run_stats *ret_s
     ret_stats->cache_bytes = from->cache_bytes;
     ret_stats->written_bytes = from->written_bytes;
     ret_stats->shared_bytes = from->shared_bytes;
+    ret_stats->tile_count = from->tile_count;
+    ret_stats->halved_count = from->halved_count;
     ret_stats->wall_ns = from->wall_ns;
     ret_stats->io_wait_ns = from->io_wait_ns;
     ret_stats->worker_idle_ns = from->worker_idle_ns;

@@ -427,6 +427,37 @@ void of_plan_visit(const struct of_plan *plan, uint64_t number, struct of_visit 
     *ret_visit = visit;
 }
 
+bool of_plan_has_halves(const struct of_plan *plan, const struct of_visit *whole)
+{
+    /* Rounds of inputs find what is wrong with one in another order, and the first other input that
+     * a copied tile is compared with depends on the tile. */
+    return whole->step_count == 1 && whole->grain_count > 1 &&
+           plan->steps[whole->first_step].kind == OF_STEP_MERGE &&
+           plan->how.area_count >= plan->input_count;
+}
+
+void of_plan_halve(const struct of_plan *plan, struct of_visit *visit, enum of_visit_part part)
+{
+    const uint8_t dtype = plan->tensors[visit->first_step].dtype;
+    const uint64_t first_grains = of_num_div_ceil(visit->grain_count, 2);
+    const uint64_t first_elems = first_grains * OF_GRAIN_ELEMS;
+
+    of_assert(visit->part == OF_VISIT_WHOLE && part != OF_VISIT_WHOLE);
+    of_assert(visit->step_count == 1 && visit->elem_count > first_elems);
+    visit->part = part;
+    if (part == OF_VISIT_FIRST_HALF) {
+        visit->grain_count = first_grains;
+        visit->elem_count = first_elems;
+    } else {
+        visit->first_grain += first_grains;
+        visit->grain_count -= first_grains;
+        visit->first_elem += first_elems;
+        visit->elem_count -= first_elems;
+        visit->out_offset += bytes_of(dtype, first_elems);
+    }
+    visit->out_bytes = bytes_of(dtype, visit->elem_count);
+}
+
 /* The steps of a bundle in one input: how many bytes, and whether they lie anywhere. */
 static void gather_range(const struct of_plan *plan, const struct of_layout *layout,
                          const struct of_visit *visit, struct of_range *range)

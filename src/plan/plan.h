@@ -130,9 +130,13 @@ struct of_unit {
     uint64_t first_visit;
 };
 
+/* What a visit covers: its tile, or one half of it. */
+enum of_visit_part { OF_VISIT_WHOLE, OF_VISIT_FIRST_HALF, OF_VISIT_SECOND_HALF };
+
 /* One passage of a tile through a slot. Computed, never stored. */
 struct of_visit {
-    uint64_t number;
+    uint64_t number; /* of the tile */
+    enum of_visit_part part;
     uint32_t first_step;
     uint32_t step_count;
     bool scattered;       /* as the unit */
@@ -328,6 +332,11 @@ void of_plan_free(struct of_plan *plan);
 
 /* Visit `number` < visit_count; cheap (binary search over units). Visits follow output order. */
 void of_plan_visit(const struct of_plan *plan, uint64_t number, struct of_visit *ret_visit);
+/* May the tile be visited in two halves? Of one merged tensor and more than one grain, all inputs
+ * together: the same results come of it then, and the same messages. */
+bool of_plan_has_halves(const struct of_plan *plan, const struct of_visit *whole);
+/* Cuts a whole visit, at a grain, down to one of its halves. */
+void of_plan_halve(const struct of_plan *plan, struct of_visit *visit, enum of_visit_part part);
 /* The bytes of input `input` (input_count = the base) that the visit needs. */
 void of_plan_visit_range(const struct of_plan *plan, const struct of_visit *visit, uint32_t input,
                          struct of_range *ret_range);

@@ -111,14 +111,15 @@ uint64_t of_feed_unselected_bytes(const struct of_job_context *job)
     return bytes;
 }
 
-void of_feed_begin(struct of_slot *slot, const struct of_job_context *job, uint64_t visit_number)
+void of_feed_begin(struct of_slot *slot, const struct of_job_context *job,
+                   const struct of_visit *visit)
 {
     const struct of_plan *plan = job->plan;
     struct of_area *base = of_slot_base_area(slot);
     struct of_range range;
 
     of_slot_enter(slot, OF_SLOT_READING);
-    of_plan_visit(plan, visit_number, &slot->visit);
+    slot->visit = *visit;
     slot->next_input = 0;
     slot->unissued_count = 0;
     slot->pending_count = 0;
@@ -189,8 +190,7 @@ static bool is_room_to_read(const struct of_area *area, const struct of_source *
     const uint64_t byte_count = area->place_bytes > 0 ? area->place_bytes : area->byte_count;
 
     return io->in_flight < io->depth &&
-           (io->reading_bytes == 0 ||
-            io->reading_bytes + byte_count <= source->plan->how.flight_bytes);
+           (io->reading_bytes == 0 || io->reading_bytes + byte_count <= source->flight_bytes);
 }
 
 /* Where the page cache holds the bytes of the area, all of them; else -1. */

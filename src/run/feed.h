@@ -20,7 +20,8 @@ uint64_t of_feed_unselected_bytes(const struct of_job_context *job);
 /* Puts a visit into a free slot and chooses its first round; a survey needs no place for output.
  * The slot is READING afterwards; it may need no read at all (pending_count and unissued_count 0).
  */
-void of_feed_begin(struct of_slot *slot, const struct of_job_context *job, uint64_t visit_number);
+void of_feed_begin(struct of_slot *slot, const struct of_job_context *job,
+                   const struct of_visit *visit);
 /* Chooses the next round of a slot that has inputs left. */
 void of_feed_next_round(struct of_slot *slot, const struct of_job_context *job);
 /* Issues what can be issued now; the rest stays in unissued_count and is tried again later, when a

@@ -56,7 +56,23 @@ static void refill(struct of_lanes *lanes, struct of_lane *lane, uint64_t limit)
     lanes->next_visit = lane->end_visit;
 }
 
-bool of_lanes_feed(struct of_lanes *lanes, uint64_t limit, uint64_t *ret_visit,
+/* What the lane visits next; then it is at what comes after. */
+static void take(const struct of_lanes *lanes, struct of_lane *lane, bool halves,
+                 struct of_visit *ret_visit)
+{
+    of_plan_visit(lanes->plan, lane->next_visit, ret_visit);
+    if (lane->half_is_fed) {
+        of_plan_halve(lanes->plan, ret_visit, OF_VISIT_SECOND_HALF);
+    } else if (halves && of_plan_has_halves(lanes->plan, ret_visit)) {
+        of_plan_halve(lanes->plan, ret_visit, OF_VISIT_FIRST_HALF);
+    }
+    lane->half_is_fed = ret_visit->part == OF_VISIT_FIRST_HALF;
+    if (!lane->half_is_fed) {
+        lane->next_visit = skip(lanes, lane->next_visit + 1);
+    }
+}
+
+bool of_lanes_feed(struct of_lanes *lanes, uint64_t limit, bool halves, struct of_visit *ret_visit,
                    struct of_turn *ret_turn)
 {
     struct of_lane *best = NULL;
@@ -74,10 +90,10 @@ bool of_lanes_feed(struct of_lanes *lanes, uint64_t limit, uint64_t *ret_visit,
     if (best == NULL) {
         return false;
     }
-    *ret_visit = best->next_visit;
-    *ret_turn =
-        (struct of_turn){.lane = (uint32_t)(best - lanes->lanes), .number = best->fed_count};
-    best->next_visit = skip(lanes, best->next_visit + 1);
+    take(lanes, best, halves, ret_visit);
+    *ret_turn = (struct of_turn){.lane = (uint32_t)(best - lanes->lanes),
+                                 .number = best->fed_count,
+                                 .ends_tile = !best->half_is_fed};
     best->fed_count++;
     best->busy_count++;
     return true;
@@ -105,6 +121,7 @@ void of_lanes_retire(struct of_lanes *lanes, const struct of_turn *turn)
 {
     of_assert(of_lanes_is_due(lanes, turn));
     lanes->lanes[turn->lane].retired_count++;
+    lanes->lanes[turn->lane].passed_count += turn->ends_tile;
 }
 
 void of_lanes_leave(struct of_lanes *lanes, const struct of_turn *turn)
@@ -113,12 +130,12 @@ void of_lanes_leave(struct of_lanes *lanes, const struct of_turn *turn)
     lanes->lanes[turn->lane].busy_count--;
 }
 
-uint64_t of_lanes_retired_count(const struct of_lanes *lanes)
+uint64_t of_lanes_passed_count(const struct of_lanes *lanes)
 {
     uint64_t count = 0;
 
     for (uint32_t i = 0; i < lanes->count; i++) {
-        count += lanes->lanes[i].retired_count;
+        count += lanes->lanes[i].passed_count;
     }
     return count;
 }

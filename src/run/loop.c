@@ -15,40 +15,53 @@
 #include "base/check.h"
 #include "base/num.h"
 #include "run/feed.h"
+#include "sys/clock.h"
 
 #include <errno.h>
 
 /* ---- Failure ---- */
 
-static void fail(struct of_run *run, uint64_t visit_number, const onefold_error *error)
+/* In the order of the output: two places for each tile, of which a whole one takes the first. */
+static uint64_t place_of(const struct of_visit *visit)
 {
-    if (visit_number < run->failed_visit) {
-        run->failed_visit = visit_number;
+    return 2 * visit->number + (visit->part == OF_VISIT_SECOND_HALF);
+}
+
+static void fail_at(struct of_run *run, uint64_t place, const onefold_error *error)
+{
+    if (place < run->failed_place) {
+        run->failed_place = place;
         run->error = *error;
     }
 }
 
-static void fail_output(struct of_run *run, uint64_t visit_number, const onefold_error *error)
+static void fail(struct of_run *run, const struct of_visit *visit, const onefold_error *error)
+{
+    fail_at(run, place_of(visit), error);
+}
+
+static void fail_output(struct of_run *run, const struct of_visit *visit,
+                        const onefold_error *error)
 {
     run->output_failed = true;
-    fail(run, visit_number, error);
+    fail(run, visit, error);
 }
 
 static bool is_stopping(const struct of_run *run)
 {
-    return run->cancelled || run->failed_visit != UINT64_MAX;
+    return run->cancelled || run->failed_place != UINT64_MAX;
 }
 
 /* Nothing more is done for this visit. */
 static bool is_given_up(const struct of_run *run, const struct of_slot *slot)
 {
-    return run->cancelled || slot->visit.number >= run->failed_visit;
+    return run->cancelled || place_of(&slot->visit) >= run->failed_place;
 }
 
-/* Only visits below are fed. */
+/* Only tiles below are fed: a second half comes right behind the first. */
 static uint64_t feed_limit(const struct of_run *run)
 {
-    return run->cancelled || run->output_failed ? 0 : run->failed_visit;
+    return run->cancelled || run->output_failed ? 0 : run->failed_place / 2;
 }
 
 /* Output files are summed up while they are made. */
@@ -81,7 +94,7 @@ static void note_read(struct of_run *run, struct of_slot *slot, struct of_area *
     of_err_clear(&error);
     if (of_feed_complete(slot, area, &run->source, &run->io, !is_given_up(run, slot), &error) !=
         ONEFOLD_OK) {
-        fail(run, slot->visit.number, &error);
+        fail(run, &slot->visit, &error);
     }
 }
 
@@ -117,7 +130,7 @@ static void note_written(struct of_run *run, struct of_slot *slot)
     }
     if (of_sink_end_write(&run->sink, visit->out_shard, visit->out_offset, visit->out_bytes,
                           &error) != ONEFOLD_OK) {
-        fail_output(run, visit->number, &error);
+        fail_output(run, visit, &error);
     }
 }
 
@@ -136,7 +149,7 @@ static void note_write(struct of_run *run, struct of_slot *slot)
                    "%s: cannot write bytes %llu to %llu",
                    run->plan->output.shards[slot->visit.out_shard].name,
                    (unsigned long long)req->offset, end);
-    fail_output(run, slot->visit.number, &error);
+    fail_output(run, &slot->visit, &error);
 }
 
 static void reap(struct of_run *run, bool wait)
@@ -172,7 +185,7 @@ static void note_worked(struct of_run *run, struct of_slot *slot)
         of_buffers_give_back(&run->buffers, slot);
     }
     if (slot->error.status != ONEFOLD_OK) {
-        fail(run, slot->visit.number, &slot->error);
+        fail(run, &slot->visit, &slot->error);
     }
     if (is_given_up(run, slot)) {
         free_slot(run, slot);
@@ -191,7 +204,7 @@ static bool take_back(struct of_run *run)
     bool any = of_buffers_take(&run->buffers, &error);
 
     if (any && error.status != ONEFOLD_OK) {
-        fail(run, 0, &error); /* no visit's own, and none can go on */
+        fail_at(run, 0, &error); /* no visit's own, and none can go on */
     }
 
     while ((slot = of_crew_take(&run->crew)) != NULL) {
@@ -209,13 +222,15 @@ static bool take_back(struct of_run *run)
 
 static bool move_free(struct of_run *run, struct of_slot *slot)
 {
-    uint64_t visit_number;
+    struct of_visit visit;
 
     if (!of_buffers_may_feed(&run->buffers, slot) ||
-        !of_lanes_feed(&run->lanes, feed_limit(run), &visit_number, &slot->turn)) {
+        !of_lanes_feed(&run->lanes, feed_limit(run), of_pace_halves(&run->pace), &visit,
+                       &slot->turn)) {
         return false;
     }
-    of_feed_begin(slot, &run->job, visit_number);
+    of_pace_fed(&run->pace, &visit);
+    of_feed_begin(slot, &run->job, &visit);
     slot->feed_number = run->feed_count++;
     run->busy_count++;
     return true;
@@ -268,7 +283,7 @@ static bool issue_reads(struct of_run *run)
 
         of_err_clear(&error);
         if (of_feed_issue(slot, &run->source, &run->io, &run->buffers, &error) != ONEFOLD_OK) {
-            fail(run, slot->visit.number, &error);
+            fail(run, &slot->visit, &error);
             return true;
         }
         any = any || slot->unissued_count != unissued;
@@ -342,7 +357,7 @@ static bool move_done(struct of_run *run, struct of_slot *slot)
     of_slot_enter(slot, OF_SLOT_LEAVING);
     if (of_sink_begin_write(&run->sink, visit->out_shard, visit->out_offset, slot->out,
                             visit->out_bytes, &slot->write, &error) != ONEFOLD_OK) {
-        fail_output(run, visit->number, &error);
+        fail_output(run, visit, &error);
         return true;
     }
     slot->write_pending = true;
@@ -400,7 +415,7 @@ static void retire_slot(struct of_run *run, struct of_slot *slot)
     }
     of_err_clear(&error);
     if (of_retire_visit(&run->retire, slot, &error) != ONEFOLD_OK) {
-        fail_output(run, slot->visit.number, &error);
+        fail_output(run, &slot->visit, &error);
     } else if (is_hashed(run)) {
         slot->hash_pending = of_hasher_give(&run->hasher, slot);
     }
@@ -465,7 +480,7 @@ static const char *find_waiting(struct of_run *run)
         const bool waits = (slot->state == OF_SLOT_READING && slot->pending_count > 0) ||
                            (slot->state == OF_SLOT_LEAVING && slot->write_pending);
 
-        if (waits && (oldest == NULL || slot->visit.number < oldest->visit.number)) {
+        if (waits && (oldest == NULL || place_of(&slot->visit) < place_of(&oldest->visit))) {
             oldest = slot;
         }
     }
@@ -502,10 +517,17 @@ static void look_around(struct of_run *run)
                   waiting_for, false);
 }
 
-/* Visits of the plan that are behind us. */
+/* How much is underway from now on. */
+static void keep_pace(struct of_run *run)
+{
+    of_pace_note(&run->pace, run->io.read_bytes, run->source.cache_bytes, of_clock_ns());
+    run->source.flight_bytes = of_pace_flight_bytes(&run->pace);
+}
+
+/* Tiles of the plan that are behind us. */
 static uint64_t passed_count(const struct of_run *run)
 {
-    return run->job.survey ? run->sums.next_visit : of_lanes_retired_count(&run->lanes);
+    return run->job.survey ? run->sums.next_visit : of_lanes_passed_count(&run->lanes);
 }
 
 onefold_status of_loop(struct of_run *run, onefold_error *err)
@@ -513,15 +535,17 @@ onefold_status of_loop(struct of_run *run, onefold_error *err)
     /* One lane is the order of the plan. */
     const uint32_t lane_count = run->job.survey ? 1 : run->plan->how.hash_thread_count;
 
-    run->failed_visit = UINT64_MAX;
+    run->failed_place = UINT64_MAX;
     run->buffers.needs_outs = !run->job.survey;
     of_lanes_begin(&run->lanes, run->plan, lane_count, run->job.survey);
     run->sums.next_visit = run->lanes.next_visit;
+    of_pace_begin(&run->pace);
     for (;;) {
         bool moved;
 
         look_around(run);
         moved = take_back(run);
+        keep_pace(run);
         moved = issue_reads(run) || moved;
         moved = move_slots(run) || moved;
         moved = issue_reads(run) || moved;
@@ -534,7 +558,7 @@ onefold_status of_loop(struct of_run *run, onefold_error *err)
         }
         reap(run, !moved);
     }
-    if (run->failed_visit != UINT64_MAX && !run->cancelled) {
+    if (run->failed_place != UINT64_MAX && !run->cancelled) {
         *err = run->error;
         return err->status;
     }

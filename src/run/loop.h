@@ -12,6 +12,7 @@
 #include "run/job.h"
 #include "run/lane.h"
 #include "run/outputs.h"
+#include "run/pace.h"
 #include "run/retire.h"
 #include "run/run.h"
 #include "run/sink.h"
@@ -62,12 +63,13 @@ struct of_run {
 
     /* The loop's. */
     struct of_lanes lanes;  /* order of the pass's visits */
+    struct of_pace pace;    /* of its reads */
     uint32_t busy_count;    /* slots that are not FREE */
     uint32_t writing_count; /* writes underway */
     uint64_t feed_count;    /* visits that were given a slot */
     bool cancelled;
     bool output_failed;    /* the output cannot be made, whatever other visits would find */
-    uint64_t failed_visit; /* lowest visit that failed; UINT64_MAX = none */
+    uint64_t failed_place; /* in the order of the output, of what failed; UINT64_MAX = none */
     onefold_error error;   /* its error */
     struct of_shown waiting_for;
 };

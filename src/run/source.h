@@ -34,7 +34,8 @@ struct of_source {
     bool used_direct; /* at least one file is read directly */
     bool used_buffered;
     bool ask_cache;
-    uint64_t cache_bytes; /* taken from the page cache by workers */
+    uint64_t cache_bytes;  /* taken from the page cache by workers */
+    uint64_t flight_bytes; /* of reads, underway together */
 };
 
 struct of_source_options {

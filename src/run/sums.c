@@ -69,7 +69,9 @@ void of_sums_visit(struct of_sums *sums, const struct of_slot *slot)
     const double *grain_sums = slot->sums;
 
     of_assert(visit->number == sums->next_visit);
-    sums->next_visit = of_sums_next(plan, visit->number + 1);
+    if (slot->turn.ends_tile) {
+        sums->next_visit = of_sums_next(plan, visit->number + 1);
+    }
     for (uint32_t i = 0; i < visit->step_count; i++, counts += shape->count_count) {
         const uint32_t step = visit->first_step + i;
         const uint64_t whole = plan->tensors[step].elem_count;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Monotonic time, for statistics and progress only: no decision depends on it. */
+/* Monotonic time, for statistics, progress and which way of reading is faster (run/trial.h):
+ * nothing that comes out depends on it. */
 #ifndef OF_SYS_CLOCK_H
 #define OF_SYS_CLOCK_H
 

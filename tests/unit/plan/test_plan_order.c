@@ -249,29 +249,58 @@ static void check_visit(const struct of_plan *plan, const struct stored *stored,
     *grain_at += grains;
 }
 
-static void check_plan(const struct of_plan *plan)
+/* A visit, or its halves one behind the other. */
+static void check_visits(const struct of_plan *plan, const struct stored *stored,
+                         const struct of_visit *whole, bool halves, uint64_t *file_at,
+                         uint64_t *grain_at, uint32_t *shard)
+{
+    if (!halves || !of_plan_has_halves(plan, whole)) {
+        check_visit(plan, stored, whole, file_at, grain_at, shard);
+        return;
+    }
+    assert_true(whole->grain_count > 1 && whole->step_count == 1);
+    for (int part = OF_VISIT_FIRST_HALF; part <= OF_VISIT_SECOND_HALF; part++) {
+        struct of_visit visit = *whole;
+
+        of_plan_halve(plan, &visit, (enum of_visit_part)part);
+        assert_int_equal(visit.number, whole->number);
+        assert_int_equal(visit.part, part);
+        assert_in_range(visit.grain_count, whole->grain_count / 2, whole->grain_count / 2 + 1);
+        check_visit(plan, stored, &visit, file_at, grain_at, shard);
+    }
+}
+
+static void check_order(const struct of_plan *plan, const struct stored *stored, bool halves)
 {
     uint64_t file_at = plan->output.shards[0].header_bytes;
     uint64_t grain_at = 0;
-    uint64_t total = 0;
     uint32_t shard = 0;
-    struct stored stored;
 
-    open_stored(plan, &stored);
     for (uint64_t number = 0; number < plan->visit_count; number++) {
         struct of_visit visit;
 
         of_plan_visit(plan, number, &visit);
         assert_int_equal(visit.number, number);
-        check_visit(plan, &stored, &visit, &file_at, &grain_at, &shard);
+        assert_int_equal(visit.part, OF_VISIT_WHOLE);
+        check_visits(plan, stored, &visit, halves, &file_at, &grain_at, &shard);
     }
-    close_stored(&stored);
     assert_int_equal(file_at, plan->output.shards[shard].file_bytes);
     assert_int_equal(grain_at, plan->grain_count);
     for (uint32_t i = shard + 1; i < plan->output.shard_count; i++) {
         /* Nothing but tensors without elements. */
         assert_int_equal(plan->output.shards[i].file_bytes, plan->output.shards[i].header_bytes);
     }
+}
+
+static void check_plan(const struct of_plan *plan)
+{
+    uint64_t total = 0;
+    struct stored stored;
+
+    open_stored(plan, &stored);
+    check_order(plan, &stored, false);
+    check_order(plan, &stored, true);
+    close_stored(&stored);
     for (uint32_t i = 0; i < plan->how.line_count; i++) {
         assert_int_equal(plan->how.lines[i].bytes,
                          plan->how.lines[i].count * plan->how.lines[i].each_bytes);
@@ -381,11 +410,54 @@ static void small_neighbours_travel_together(void **state)
     tmpdir_remove(&dir);
 }
 
+/* What only whole tiles do right is not halved: bundles, copies, single grains, and tiles whose
+ * inputs come in rounds. */
+static void merged_tiles_of_grains_have_halves(void **state)
+{
+    const struct mk_tensor tensors[] = {
+        {.name = "a", .dtype = ONEFOLD_DTYPE_F32, .rank = 1, .shape = {100}},
+        {.name = "b", .dtype = ONEFOLD_DTYPE_F32, .rank = 1, .shape = {100}},
+        {.name = "c", .dtype = ONEFOLD_DTYPE_I32, .rank = 1, .shape = {300000}},
+        {.name = "d", .dtype = ONEFOLD_DTYPE_F32, .rank = 1, .shape = {65536 * 4 + 1}}};
+    char text[3 * TMPDIR_PATH_MAX];
+    struct planned planned;
+    struct of_visit visit;
+
+    (void)state;
+    dir = tmpdir_make();
+    planned_sparse(tmpdir_join(dir.path, "x").text, tensors, 4);
+    planned_sparse(tmpdir_join(dir.path, "y").text, tensors, 4);
+    (void)snprintf(text, sizeof(text),
+                   "merge_method: linear\nmodels: [{model: %s/x}, {model: %s/y}]\n"
+                   "parameters: {weight: 1}\n",
+                   dir.path, dir.path);
+    planned_good(&planned, text);
+    assert_int_equal(planned.plan->visit_count, 5);
+    of_plan_visit(planned.plan, 0, &visit);
+    assert_int_equal(visit.step_count, 2);
+    assert_false(of_plan_has_halves(planned.plan, &visit));
+    of_plan_visit(planned.plan, 1, &visit);
+    assert_true(visit.first_step == 2 && visit.grain_count > 1);
+    assert_false(of_plan_has_halves(planned.plan, &visit));
+    of_plan_visit(planned.plan, 3, &visit);
+    assert_true(visit.first_step == 3 && visit.grain_count == 4);
+    assert_true(of_plan_has_halves(planned.plan, &visit));
+    planned.plan->how.area_count = 1;
+    assert_false(of_plan_has_halves(planned.plan, &visit));
+    planned.plan->how.area_count = 2;
+    of_plan_visit(planned.plan, 4, &visit);
+    assert_int_equal(visit.elem_count, 1);
+    assert_false(of_plan_has_halves(planned.plan, &visit));
+    planned_finish(&planned);
+    tmpdir_remove(&dir);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_plan_covers_the_output),
         cmocka_unit_test(small_neighbours_travel_together),
+        cmocka_unit_test(merged_tiles_of_grains_have_halves),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

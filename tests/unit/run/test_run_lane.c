@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lanes: whatever their number and that of the slots, every visit is fed once, each shard in order
- * and in one lane, and somebody is always due. */
+/* Lanes: whatever their number and that of the slots, every tile is fed once, in whole or in its
+ * halves, each shard in order and in one lane, and somebody is always due. */
 #include "run/lane.h"
 
 #include "../plan/planned.h"
@@ -12,7 +12,7 @@ static struct tmpdir dir;
 static struct planned planned;
 static char names[TENSORS][32];
 
-/* Tensors of one to seven grains, a few of them to a shard, and shards of their own. */
+/* Tensors of one to twelve grains, a few of them to a shard, and shards of their own. */
 static int set_up(void **state)
 {
     struct prng prng = prng_make(7);
@@ -26,7 +26,7 @@ static int set_up(void **state)
         tensors[i] = (struct mk_tensor){.name = names[i],
                                         .dtype = ONEFOLD_DTYPE_BF16,
                                         .rank = 1,
-                                        .shape = {65536 * prng_between(&prng, 1, 7)}};
+                                        .shape = {65536 * prng_between(&prng, 1, 12)}};
     }
     mk_folder(tmpdir_join(dir.path, "a").text, tensors, TENSORS);
     (void)snprintf(recipe, sizeof(recipe),
@@ -34,7 +34,7 @@ static int set_up(void **state)
                    dir.path);
     planned_parse(&planned, recipe);
     planned.options.out_shard_bytes = 1000000;
-    planned.options.tile_grains_max = 1;
+    planned.options.tile_grains_max = 2;
     planned_build(&planned);
     if (planned.status != ONEFOLD_OK) {
         fail_msg("%s", planned.err.message);
@@ -52,43 +52,74 @@ static int tear_down(void **state)
     return 0;
 }
 
-static uint32_t shard_of(uint64_t number)
-{
-    struct of_visit visit;
-
-    of_plan_visit(planned.plan, number, &visit);
-    return visit.out_shard;
-}
-
 static void one_lane_is_the_order_of_the_plan(void **state)
 {
     struct of_lanes lanes;
     struct of_turn turn;
-    uint64_t number;
+    struct of_visit visit;
 
     (void)state;
     of_lanes_begin(&lanes, planned.plan, 1, false);
     for (uint64_t i = 0; i < planned.plan->visit_count; i++) {
         assert_false(of_lanes_are_dry(&lanes, UINT64_MAX));
-        assert_true(of_lanes_feed(&lanes, UINT64_MAX, &number, &turn));
-        assert_int_equal(number, i);
+        assert_true(of_lanes_feed(&lanes, UINT64_MAX, false, &visit, &turn));
+        assert_int_equal(visit.number, i);
+        assert_int_equal(visit.part, OF_VISIT_WHOLE);
         assert_int_equal(turn.lane, 0);
         assert_int_equal(turn.number, i);
+        assert_true(turn.ends_tile);
     }
     assert_true(of_lanes_are_dry(&lanes, UINT64_MAX));
-    assert_false(of_lanes_feed(&lanes, UINT64_MAX, &number, &turn));
+    assert_false(of_lanes_feed(&lanes, UINT64_MAX, false, &visit, &turn));
+}
+
+/* The second half comes right behind the first, whatever is asked for then, and the tile has passed
+ * with it. */
+static void halves_follow_each_other(void **state)
+{
+    struct of_lanes lanes;
+    struct of_turn turns[2];
+    struct of_visit whole;
+    struct of_visit visit;
+    uint64_t first = 0;
+
+    (void)state;
+    for (;; first++) {
+        of_plan_visit(planned.plan, first, &whole);
+        if (of_plan_has_halves(planned.plan, &whole)) {
+            break;
+        }
+    }
+    of_lanes_begin(&lanes, planned.plan, 1, false);
+    for (uint64_t i = 0; i <= first; i++) {
+        assert_int_equal(of_lanes_passed_count(&lanes), i);
+        assert_true(of_lanes_feed(&lanes, UINT64_MAX, i == first, &visit, &turns[0]));
+        if (i < first) {
+            of_lanes_retire(&lanes, &turns[0]);
+        }
+    }
+    assert_true(visit.number == first && visit.part == OF_VISIT_FIRST_HALF);
+    assert_false(turns[0].ends_tile || of_lanes_are_dry(&lanes, first + 1));
+    assert_true(of_lanes_feed(&lanes, first + 1, false, &visit, &turns[1]));
+    assert_true(visit.number == first && visit.part == OF_VISIT_SECOND_HALF);
+    assert_int_equal(visit.first_grain + visit.grain_count, whole.first_grain + whole.grain_count);
+    assert_true(turns[1].ends_tile && of_lanes_are_dry(&lanes, first + 1));
+    of_lanes_retire(&lanes, &turns[0]);
+    assert_int_equal(of_lanes_passed_count(&lanes), first);
+    of_lanes_retire(&lanes, &turns[1]);
+    assert_int_equal(of_lanes_passed_count(&lanes), first + 1);
 }
 
 static void lanes_with_fewer_slots_come_first(void **state)
 {
     struct of_lanes lanes;
     struct of_turn turns[6];
-    uint64_t number;
+    struct of_visit visit;
 
     (void)state;
     of_lanes_begin(&lanes, planned.plan, 3, false);
     for (uint32_t i = 0; i < 6; i++) {
-        assert_true(of_lanes_feed(&lanes, UINT64_MAX, &number, &turns[i]));
+        assert_true(of_lanes_feed(&lanes, UINT64_MAX, false, &visit, &turns[i]));
         assert_int_equal(turns[i].lane, i % 3);
         assert_int_equal(turns[i].number, i / 3);
     }
@@ -96,14 +127,14 @@ static void lanes_with_fewer_slots_come_first(void **state)
     of_lanes_leave(&lanes, &turns[1]);
     assert_true(of_lanes_is_due(&lanes, &turns[0]) && of_lanes_is_due(&lanes, &turns[4]));
     assert_false(of_lanes_is_due(&lanes, &turns[3]) || of_lanes_is_due(&lanes, &turns[5]));
-    assert_true(of_lanes_feed(&lanes, UINT64_MAX, &number, &turns[1]));
+    assert_true(of_lanes_feed(&lanes, UINT64_MAX, false, &visit, &turns[1]));
     assert_int_equal(turns[1].lane, 1);
-    assert_int_equal(of_lanes_retired_count(&lanes), 1);
+    assert_int_equal(of_lanes_passed_count(&lanes), 1);
 }
 
 /* Visits that were fed and have not left. */
 struct held {
-    uint64_t number;
+    struct of_visit visit;
     struct of_turn turn;
 };
 
@@ -114,8 +145,8 @@ struct walk {
     uint64_t fed_count;
     bool seen[VISITS_MAX];
     uint32_t lane_of[VISITS_MAX]; /* [shard]; OF_HASH_THREADS_MAX: none yet */
-    uint64_t next_of[VISITS_MAX]; /* [shard]: the visit that must come next */
-    uint64_t ended[VISITS_MAX];   /* [shard]: retired up to */
+    uint64_t next_of[VISITS_MAX]; /* [shard]: the grain that must come next */
+    uint64_t ended[VISITS_MAX];   /* [shard]: grains retired up to */
     uint64_t limit;
 };
 
@@ -127,32 +158,34 @@ static void begin_walk(struct walk *walk, uint32_t lane_count, uint64_t limit)
         walk->lane_of[i] = OF_HASH_THREADS_MAX;
     }
     for (uint64_t i = planned.plan->visit_count; i > 0; i--) {
-        walk->next_of[shard_of(i - 1)] = i - 1;
-        walk->ended[shard_of(i - 1)] = i - 1;
+        struct of_visit visit;
+
+        of_plan_visit(planned.plan, i - 1, &visit);
+        walk->next_of[visit.out_shard] = visit.first_grain;
+        walk->ended[visit.out_shard] = visit.first_grain;
     }
     of_lanes_begin(&walk->lanes, planned.plan, lane_count, false);
 }
 
-static bool feed(struct walk *walk)
+static bool feed(struct walk *walk, bool halves)
 {
     struct held *held = &walk->held[walk->held_count];
-    uint32_t shard;
+    struct of_visit *visit = &held->visit;
 
-    if (!of_lanes_feed(&walk->lanes, walk->limit, &held->number, &held->turn)) {
+    if (!of_lanes_feed(&walk->lanes, walk->limit, halves, visit, &held->turn)) {
         assert_true(of_lanes_are_dry(&walk->lanes, walk->limit));
         return false;
     }
-    assert_true(held->number < walk->limit && !walk->seen[held->number]);
-    walk->seen[held->number] = true;
-    shard = shard_of(held->number);
-    assert_int_equal(walk->next_of[shard], held->number);
-    walk->next_of[shard]++;
-    if (walk->lane_of[shard] == OF_HASH_THREADS_MAX) {
-        walk->lane_of[shard] = held->turn.lane;
+    assert_true(visit->number < walk->limit && !walk->seen[visit->number]);
+    walk->seen[visit->number] = held->turn.ends_tile;
+    assert_int_equal(walk->next_of[visit->out_shard], visit->first_grain);
+    walk->next_of[visit->out_shard] += visit->grain_count;
+    if (walk->lane_of[visit->out_shard] == OF_HASH_THREADS_MAX) {
+        walk->lane_of[visit->out_shard] = held->turn.lane;
     }
-    assert_int_equal(walk->lane_of[shard], held->turn.lane);
+    assert_int_equal(walk->lane_of[visit->out_shard], held->turn.lane);
     walk->held_count++;
-    walk->fed_count++;
+    walk->fed_count += held->turn.ends_tile;
     return true;
 }
 
@@ -170,8 +203,8 @@ static void retire(struct walk *walk, struct prng *prng)
     }
     assert_true(due_count > 0);
     held = &walk->held[due[prng_below(prng, due_count)]];
-    assert_int_equal(walk->ended[shard_of(held->number)], held->number);
-    walk->ended[shard_of(held->number)]++;
+    assert_int_equal(walk->ended[held->visit.out_shard], held->visit.first_grain);
+    walk->ended[held->visit.out_shard] += held->visit.grain_count;
     of_lanes_retire(&walk->lanes, &held->turn);
     of_lanes_leave(&walk->lanes, &held->turn);
     *held = walk->held[--walk->held_count];
@@ -194,14 +227,14 @@ static void every_visit_is_fed_once_and_somebody_is_due(void **state)
 
         begin_walk(&walk, lane_count, limit);
         while (fed || walk.held_count > 0) {
-            fed = walk.held_count < slot_count && feed(&walk);
+            fed = walk.held_count < slot_count && feed(&walk, prng_below(&prng, 2) == 0);
             if (walk.held_count > 0 && (!fed || prng_below(&prng, 3) == 0)) {
                 retire(&walk, &prng);
                 fed = true;
             }
         }
         assert_int_equal(walk.fed_count, wanted);
-        assert_int_equal(of_lanes_retired_count(&walk.lanes), wanted);
+        assert_int_equal(of_lanes_passed_count(&walk.lanes), wanted);
         for (uint64_t i = 0; i < wanted; i++) {
             assert_true(walk.seen[i]);
         }
@@ -213,22 +246,23 @@ static void a_limit_holds_for_visits_not_fed_yet(void **state)
 {
     struct of_lanes lanes;
     struct of_turn turn;
-    uint64_t failed = 0;
+    struct of_visit failed = {0};
+    struct of_visit visit;
     uint64_t count = 0;
-    uint64_t number;
 
     (void)state;
     of_lanes_begin(&lanes, planned.plan, 4, false);
     for (uint32_t i = 0; i < 4; i++) {
-        assert_true(of_lanes_feed(&lanes, UINT64_MAX, &failed, &turn));
+        assert_true(of_lanes_feed(&lanes, UINT64_MAX, false, &failed, &turn));
     }
-    assert_int_equal(shard_of(failed), 3);
-    while (of_lanes_feed(&lanes, failed, &number, &turn)) {
-        assert_true(number < failed);
+    assert_int_equal(failed.out_shard, 3);
+    while (of_lanes_feed(&lanes, failed.number, false, &visit, &turn)) {
+        assert_true(visit.number < failed.number);
         count++;
     }
-    assert_int_equal(count + 3, failed);
-    assert_true(of_lanes_are_dry(&lanes, failed) && !of_lanes_are_dry(&lanes, failed + 2));
+    assert_int_equal(count + 3, failed.number);
+    assert_true(of_lanes_are_dry(&lanes, failed.number) &&
+                !of_lanes_are_dry(&lanes, failed.number + 2));
     assert_true(of_lanes_are_dry(&lanes, 0));
 }
 
@@ -236,6 +270,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_lane_is_the_order_of_the_plan),
+        cmocka_unit_test(halves_follow_each_other),
         cmocka_unit_test(lanes_with_fewer_slots_come_first),
         cmocka_unit_test(every_visit_is_fed_once_and_somebody_is_due),
         cmocka_unit_test(a_limit_holds_for_visits_not_fed_yet),

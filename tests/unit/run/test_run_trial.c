@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#define STAGE_BYTES (128 * OF_MIB)
+
 enum { CHUNKS = 64 * 1024, WAYS = 2 };
 
 /* Reads chunks of 1 MiB of which each takes so many ns in each way; returns how many were read in
@@ -34,9 +36,10 @@ static void test_the_better_way_is_kept(void **state)
     static const uint64_t first_better[WAYS] = {400000, 500000};
     static const uint64_t second_better[WAYS] = {500000, 400000};
     static const uint64_t alike[WAYS] = {500000, 500000};
-    struct of_trial trial = {0};
+    struct of_trial trial;
 
     (void)state;
+    of_trial_init(&trial, STAGE_BYTES);
     assert_int_equal(of_trial_way(&trial), 0);
     /* Half of a ninth. */
     assert_in_range(read_chunks(&trial, CHUNKS, first_better), CHUNKS / 20, CHUNKS / 16);
@@ -51,10 +54,11 @@ static void test_the_better_way_is_kept(void **state)
 /* A disk that gets slower all the time while it is tried. */
 static void test_drift_favours_none(void **state)
 {
-    struct of_trial trial = {0};
+    struct of_trial trial;
     uint64_t ways_ns[WAYS] = {400000, 360000};
 
     (void)state;
+    of_trial_init(&trial, STAGE_BYTES);
     for (uint32_t i = 0; i < 4 * 128; i++) {
         (void)read_chunks(&trial, 1, ways_ns);
         ways_ns[0] += 1000;
@@ -63,12 +67,30 @@ static void test_drift_favours_none(void **state)
     assert_int_equal(of_trial_way(&trial), 1);
 }
 
+/* A way still has the effects of the other one at first: that time does not count. */
+static void test_the_first_half_does_not_count(void **state)
+{
+    struct of_trial trial;
+
+    (void)state;
+    of_trial_init(&trial, STAGE_BYTES);
+    for (uint32_t stage = 0; stage < 4; stage++) {
+        const uint32_t way = of_trial_way(&trial);
+
+        assert_int_equal(way, stage == 1 || stage == 2);
+        of_trial_note(&trial, STAGE_BYTES / 2, way == 1 ? 900000000 : 100000000);
+        of_trial_note(&trial, STAGE_BYTES / 2, way == 1 ? 90000000 : 100000000);
+    }
+    assert_int_equal(of_trial_way(&trial), 1);
+}
+
 /* Short and long notes, and times that no disk takes. */
 static void test_odd_notes(void **state)
 {
-    struct of_trial trial = {0};
+    struct of_trial trial;
 
     (void)state;
+    of_trial_init(&trial, STAGE_BYTES);
     of_trial_note(&trial, 0, 0);
     of_trial_note(&trial, 1, UINT64_C(1) << 60);
     assert_int_equal(of_trial_way(&trial), 0);
@@ -83,6 +105,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_better_way_is_kept),
         cmocka_unit_test(test_drift_favours_none),
+        cmocka_unit_test(test_the_first_half_does_not_count),
         cmocka_unit_test(test_odd_notes),
     };
 
