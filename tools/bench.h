@@ -37,8 +37,11 @@ enum {
     BENCH_AGAINST_CAT = 2,
     BENCH_AGAINST_NUMPY = 4,
     BENCH_AGAINST_LOOK = 8,
-    BENCH_AGAINST_ALL = 15
+    BENCH_AGAINST_SHORT = 16,
+    BENCH_AGAINST_ALL = 31
 };
+/* The raw limit; where every line of what was read is looked at; with requests half as long. */
+enum bench_raw_way { BENCH_RAW_PLAIN, BENCH_RAW_LOOKED_AT, BENCH_RAW_SHORT };
 
 /* ---- What is asked for ---- */
 
@@ -81,8 +84,8 @@ struct bench_job {
     enum bench_cache cache;
     const onefold_method_info *rule; /* merges */
     const char *io;
-    bool looks;           /* the raw limit: at every line of what was read */
-    bool with_base;       /* the base is read */
+    enum bench_raw_way raw_way; /* the raw limit */
+    bool with_base;             /* the base is read */
     uint32_t model_count; /* that are merged, beside a base that the rule needs; 0 for others */
     uint32_t passes;
     uint64_t written_bytes; /* of tensor data, as planned */
@@ -214,6 +217,8 @@ onefold_status bench_fork(const struct bench *bench, bench_work_fn *work, const 
 
 /* ---- bench_raw.c ---- */
 
+/* Of one request of that limit. */
+uint64_t bench_raw_request_bytes(const struct bench_job *job);
 onefold_status bench_raw(const struct bench *bench, const struct bench_group *group,
                          const struct bench_job *job, struct bench_run *ret_run,
                          onefold_error *err);
@@ -268,6 +273,7 @@ const char *bench_job_name(const struct bench_job *job);
 /* The job was skipped, and no job before it for the same reason. */
 bool bench_skip_is_new(const struct bench_group *group, uint32_t index);
 extern const char *const bench_cache_words[];
+extern const char *const bench_raw_way_words[]; /* behind the name */
 extern const char *const bench_kind_words[];
 
 /* ---- How it is shown ---- */

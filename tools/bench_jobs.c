@@ -182,14 +182,14 @@ static struct bench_job *add_job(const struct bench *bench, struct bench_group *
 
 /* Index of the raw job with these reads and writes, made when there is none. */
 static onefold_status find_raw(const struct bench *bench, struct bench_group *group,
-                               const struct bench_job *like, bool looks, uint32_t *ret_index,
-                               onefold_error *err)
+                               const struct bench_job *like, enum bench_raw_way way,
+                               uint32_t *ret_index, onefold_error *err)
 {
     struct bench_job *job;
 
     for (uint32_t i = 0; i < group->job_count; i++) {
         job = &group->jobs[i];
-        if (job->kind == BENCH_RAW && job->looks == looks && job->with_base == like->with_base &&
+        if (job->kind == BENCH_RAW && job->raw_way == way && job->with_base == like->with_base &&
             job->passes == like->passes && job->written_bytes == like->written_bytes) {
             *ret_index = i;
             return ONEFOLD_OK;
@@ -200,30 +200,37 @@ static onefold_status find_raw(const struct bench *bench, struct bench_group *gr
     if (job == NULL) {
         return err->status;
     }
-    job->looks = looks;
+    job->raw_way = way;
     job->with_base = like->with_base;
     job->passes = like->passes;
     job->written_bytes = like->written_bytes;
     return ONEFOLD_OK;
 }
 
-/* The raw limit of these reads and writes, and the one that looks at what it read where that is
- * wanted. */
+/* The raw limit of these reads and writes, and the other ways to it that are wanted. */
 static onefold_status add_raw(const struct bench *bench, struct bench_group *group,
                               const struct bench_job *like, uint32_t *ret_index, onefold_error *err)
 {
-    uint32_t look;
+    static const struct {
+        uint32_t bit;
+        enum bench_raw_way way;
+    } others[] = {{BENCH_AGAINST_LOOK, BENCH_RAW_LOOKED_AT},
+                  {BENCH_AGAINST_SHORT, BENCH_RAW_SHORT}};
 
-    if (find_raw(bench, group, like, false, ret_index, err) != ONEFOLD_OK) {
+    if (find_raw(bench, group, like, BENCH_RAW_PLAIN, ret_index, err) != ONEFOLD_OK) {
         return err->status;
     }
-    if (!(bench->wish.against & BENCH_AGAINST_LOOK) || !(bench->wish.caches & (1U << BENCH_COLD))) {
-        return ONEFOLD_OK;
+    for (size_t i = 0; i < 2 && (bench->wish.caches & (1U << BENCH_COLD)); i++) {
+        uint32_t other;
+
+        if (!(bench->wish.against & others[i].bit)) {
+            continue;
+        }
+        if (find_raw(bench, group, like, others[i].way, &other, err) != ONEFOLD_OK) {
+            return err->status;
+        }
+        group->jobs[other].raw = *ret_index;
     }
-    if (find_raw(bench, group, like, true, &look, err) != ONEFOLD_OK) {
-        return err->status;
-    }
-    group->jobs[look].raw = *ret_index;
     return ONEFOLD_OK;
 }
 
@@ -361,7 +368,10 @@ static onefold_status add_others(struct bench *bench, struct bench_group *group,
     for (uint32_t i = 0; i < group->job_count && raw == UINT32_MAX; i++) {
         const struct bench_job *job = &group->jobs[i];
 
-        raw = job->kind == BENCH_RAW && !job->looks && job->with_base && job->passes == 1 ? i : raw;
+        raw = job->kind == BENCH_RAW && job->raw_way == BENCH_RAW_PLAIN && job->with_base &&
+                      job->passes == 1
+                  ? i
+                  : raw;
     }
     if ((raw == UINT32_MAX && add_raw(bench, group, &like, &raw, err) != ONEFOLD_OK) ||
         ((bench->wish.against & BENCH_AGAINST_NUMPY) &&

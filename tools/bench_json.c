@@ -192,7 +192,9 @@ static void put_job(FILE *to, const struct bench_result *result, const struct be
     (void)putc(',', to);
     out_json_member(to, "cache", bench_cache_words[job->cache]);
     if (job->kind == BENCH_RAW) {
-        (void)fprintf(to, ",\"looks\":%s", job->looks ? "true" : "false");
+        (void)fprintf(to, ",\"looks\":%s,\"request_bytes\":%llu",
+                      job->raw_way == BENCH_RAW_LOOKED_AT ? "true" : "false",
+                      (unsigned long long)bench_raw_request_bytes(job));
     }
     (void)fprintf(to, ",\"with_base\":%s,\"models\":%u,\"passes\":%u",
                   job->with_base ? "true" : "false", job->model_count, job->passes);

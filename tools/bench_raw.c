@@ -7,6 +7,7 @@
  *
  * Nothing computed is less than any program does that uses what it reads. The same limit "looked
  * at" hands every place that was filled to other threads, which load each of its cache lines once.
+ * And what a disk likes differs: "short" makes requests half as long.
  */
 #include "bench.h"
 
@@ -23,12 +24,12 @@
 #include <unistd.h>
 
 /* As many requests as fio had when it was fastest on the machines this was tried on; more of them
- * or larger ones changed nothing there. */
+ * or larger ones changed nothing on most. */
 enum { READERS = 16, WRITERS = 4 };
 /* Who looks, and places for reads then: fewer than these were slower where it was tried. */
 enum { LOOKERS = 4, PLACES = 48 };
-#define REQUEST_BYTES (UINT64_C(1) << 20)
-#define HUGE_BYTES    (UINT64_C(2) << 20)
+#define REQUEST_BYTES_MAX (UINT64_C(1) << 20)
+#define HUGE_BYTES        (UINT64_C(2) << 20)
 /* A cache line, in words. */
 enum { LINE_WORDS = 8 };
 
@@ -54,6 +55,8 @@ struct queue {
 struct raw {
     const struct bench *bench;
     const struct bench_job *job;
+    uint64_t request_bytes;
+    bool looks;
     uint32_t file_count;
     uint64_t file_bytes;    /* each of them, a multiple of BENCH_ALIGN */
     uint64_t written_bytes; /* rounded up to BENCH_ALIGN */
@@ -107,21 +110,21 @@ static bool transfer(int fd, unsigned char *buffer, uint64_t bytes, uint64_t off
     return true;
 }
 
-static uint64_t request_bytes(uint64_t size, uint64_t offset)
+static uint64_t length_at(const struct raw *raw, uint64_t size, uint64_t offset)
 {
-    return size - offset < REQUEST_BYTES ? size - offset : REQUEST_BYTES;
+    return size - offset < raw->request_bytes ? size - offset : raw->request_bytes;
 }
 
 /* ---- Places ---- */
 
 static unsigned char *writer_place(const struct raw *raw, uint32_t place)
 {
-    return raw->buffers + place * REQUEST_BYTES;
+    return raw->buffers + place * raw->request_bytes;
 }
 
 static unsigned char *reader_place(const struct raw *raw, uint32_t place)
 {
-    return raw->buffers + (WRITERS + place) * REQUEST_BYTES;
+    return raw->buffers + (WRITERS + place) * raw->request_bytes;
 }
 
 static void queue_init(struct queue *queue)
@@ -178,7 +181,7 @@ static void look_at_some(struct raw_thread *self)
     while (queue_take(&raw->filled, &place)) {
         const uint64_t *words = (const uint64_t *)(const void *)reader_place(raw, place);
 
-        for (uint64_t i = 0; i < REQUEST_BYTES / sizeof(*words); i += LINE_WORDS) {
+        for (uint64_t i = 0; i < raw->request_bytes / sizeof(*words); i += LINE_WORDS) {
             seen += words[i];
         }
         queue_put(&raw->unused, place);
@@ -191,13 +194,13 @@ static void write_some(struct raw_thread *self)
     struct raw *raw = self->raw;
 
     for (;;) {
-        const uint64_t offset = atomic_fetch_add(&raw->next_write, 1) * REQUEST_BYTES;
+        const uint64_t offset = atomic_fetch_add(&raw->next_write, 1) * raw->request_bytes;
 
         if (offset >= raw->written_bytes || atomic_load(&raw->error) != 0) {
             return;
         }
         if (!transfer(raw->target, writer_place(raw, self->place),
-                      request_bytes(raw->written_bytes, offset), offset, true)) {
+                      length_at(raw, raw->written_bytes, offset), offset, true)) {
             atomic_store(&raw->error, errno);
         }
     }
@@ -210,18 +213,18 @@ static void read_some(struct raw_thread *self)
 
     for (;;) {
         const uint64_t index = atomic_fetch_add(&raw->next_read, 1);
-        const uint64_t offset = index / raw->file_count * REQUEST_BYTES;
+        const uint64_t offset = index / raw->file_count * raw->request_bytes;
         uint32_t place = self->place;
 
         if (offset >= raw->file_bytes || atomic_load(&raw->error) != 0 ||
-            (raw->job->looks && !queue_take(&raw->unused, &place))) {
+            (raw->looks && !queue_take(&raw->unused, &place))) {
             return;
         }
         if (!transfer(raw->files[index % raw->file_count], reader_place(raw, place),
-                      request_bytes(raw->file_bytes, offset), offset, false)) {
+                      length_at(raw, raw->file_bytes, offset), offset, false)) {
             atomic_store(&raw->error, errno);
         }
-        if (raw->job->looks) {
+        if (raw->looks) {
             queue_put(&raw->filled, place);
         }
     }
@@ -279,7 +282,7 @@ static void run_pass(struct raw *raw, bool writes)
     uint32_t writer_count;
 
     atomic_store(&raw->next_read, 0);
-    if (raw->job->looks) {
+    if (raw->looks) {
         queue_init(&raw->unused);
         queue_init(&raw->filled);
         for (uint32_t i = 0; i < PLACES; i++) {
@@ -291,7 +294,7 @@ static void run_pass(struct raw *raw, bool writes)
     writer_count = writes ? start_threads(raw, WRITES, WRITERS, writers) : 0;
     join_threads(readers, reader_count);
     join_threads(writers, writer_count);
-    if (raw->job->looks) {
+    if (raw->looks) {
         queue_close(&raw->filled);
         join_threads(lookers, looker_count);
     }
@@ -327,9 +330,10 @@ static int open_target(struct raw *raw)
 }
 
 /* One mapping, aligned to huge pages and touched before the clock starts. */
-static unsigned char *make_buffers(bool looks)
+static unsigned char *make_buffers(const struct raw *raw)
 {
-    const uint64_t bytes = (WRITERS + (uint64_t)(looks ? PLACES : READERS)) * REQUEST_BYTES;
+    const uint64_t bytes =
+        (WRITERS + (uint64_t)(raw->looks ? PLACES : READERS)) * raw->request_bytes;
     unsigned char *area = mmap(NULL, (size_t)(bytes + HUGE_BYTES), PROT_READ | PROT_WRITE,
                                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -367,7 +371,7 @@ static void work(const void *context, void *result)
     const uint32_t first = raw.job->with_base ? 0 : 1;
 
     found->error = ENOMEM;
-    raw.buffers = make_buffers(raw.job->looks);
+    raw.buffers = make_buffers(&raw);
     raw.files = calloc(raw.file_count, sizeof(*raw.files));
     if (raw.buffers == NULL || raw.files == NULL) {
         free(raw.files);
@@ -390,11 +394,18 @@ static void work(const void *context, void *result)
     free(raw.files);
 }
 
+uint64_t bench_raw_request_bytes(const struct bench_job *job)
+{
+    return job->raw_way == BENCH_RAW_SHORT ? REQUEST_BYTES_MAX / 2 : REQUEST_BYTES_MAX;
+}
+
 onefold_status bench_raw(const struct bench *bench, const struct bench_group *group,
                          const struct bench_job *job, struct bench_run *ret_run, onefold_error *err)
 {
     struct raw raw = {.bench = bench,
                       .job = job,
+                      .request_bytes = bench_raw_request_bytes(job),
+                      .looks = job->raw_way == BENCH_RAW_LOOKED_AT,
                       .file_count = group->model_count + (job->with_base ? 1 : 0),
                       .file_bytes = group->model_bytes,
                       .written_bytes =

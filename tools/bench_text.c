@@ -54,7 +54,7 @@ static void put_name(const struct bench_job *job)
 
     if (job->kind == BENCH_RAW) {
         (void)snprintf(name, sizeof(name), "raw limit%s, %u read%s%s",
-                       job->looks ? ", looked at" : "", job->passes, job->passes > 1 ? "s" : "",
+                       bench_raw_way_words[job->raw_way], job->passes, job->passes > 1 ? "s" : "",
                        job->with_base ? "" : ", no base");
     } else {
         (void)snprintf(name, sizeof(name), "%s%s", bench_job_name(job),

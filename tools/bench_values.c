@@ -6,6 +6,7 @@
 #include <string.h>
 
 const char *const bench_cache_words[] = {"cold", "warm"};
+const char *const bench_raw_way_words[] = {"", ", looked at", ", 512 KiB"};
 const char *const bench_kind_words[] = {"raw", "cat", "cat_cp", "numpy", "merge"};
 
 const char *bench_job_name(const struct bench_job *job)

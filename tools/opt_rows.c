@@ -11,7 +11,7 @@ const char *const opt_io_words[] = {"auto", "uring", "threads", "mmap", NULL};
 static const char *const direct_words[] = {"auto", "on", "off", NULL};
 static const char *const nonfinite_words[] = {"fail", "keep", NULL};
 static const char *const cache_words[] = {"cold", "warm", NULL};
-static const char *const against_words[] = {"raw", "cat", "numpy", "look", NULL};
+static const char *const against_words[] = {"raw", "cat", "numpy", "look", "short", NULL};
 static const char *const scale_words[] = {"sum", "mean", NULL};
 
 #define GPU_NOTE         "the work is bound by the disk and runs on the CPU"

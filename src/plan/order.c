@@ -382,13 +382,14 @@ static const struct of_unit *find_unit(const struct of_plan *plan, uint64_t numb
     return &plan->units[low];
 }
 
-static void visit_bundle(const struct of_plan *plan, const struct of_unit *unit,
-                         struct of_visit *visit)
+/* What follows from the steps and where the first one begins. */
+static void visit_bundle(const struct of_plan *plan, struct of_visit *visit)
 {
-    const uint32_t last = unit->first_step + unit->step_count - 1;
+    const uint32_t last = visit->first_step + visit->step_count - 1;
 
-    for (uint32_t i = 0; i < unit->step_count; i++) {
-        visit->elem_count += plan->tensors[unit->first_step + i].elem_count;
+    visit->elem_count = 0;
+    for (uint32_t i = 0; i < visit->step_count; i++) {
+        visit->elem_count += plan->tensors[visit->first_step + i].elem_count;
     }
     visit->grain_count = plan->steps[last].first_grain +
                          of_num_div_ceil(plan->tensors[last].elem_count, OF_GRAIN_ELEMS) -
@@ -411,7 +412,7 @@ void of_plan_visit(const struct of_plan *plan, uint64_t number, struct of_visit 
 
     of_assert(number < plan->visit_count);
     if (unit->step_count > 1) {
-        visit_bundle(plan, unit, &visit);
+        visit_bundle(plan, &visit);
     } else {
         const uint64_t grain = (number - unit->first_visit) * unit->tile_grains;
 
@@ -427,35 +428,78 @@ void of_plan_visit(const struct of_plan *plan, uint64_t number, struct of_visit 
     *ret_visit = visit;
 }
 
+/* How many of a bundle's steps are its first half: of its elements, as nearly as whole steps allow.
+ * 0 when one step has them all. */
+static uint32_t half_of_bundle(const struct of_plan *plan, const struct of_visit *whole)
+{
+    const struct of_tensor *tensors = &plan->tensors[whole->first_step];
+    uint64_t elems = 0;
+
+    for (uint32_t i = 0; i < whole->step_count; i++) {
+        const uint64_t before = elems;
+
+        elems += tensors[i].elem_count;
+        if (elems >= whole->elem_count - elems) {
+            return elems < whole->elem_count ? i + 1 : before > 0 ? i : 0;
+        }
+    }
+    return 0;
+}
+
 bool of_plan_has_halves(const struct of_plan *plan, const struct of_visit *whole)
 {
     /* Rounds of inputs find what is wrong with one in another order, and the first other input that
      * a copied tile is compared with depends on the tile. */
-    return whole->step_count == 1 && whole->grain_count > 1 &&
-           plan->steps[whole->first_step].kind == OF_STEP_MERGE &&
-           plan->how.area_count >= plan->input_count;
+    return plan->steps[whole->first_step].kind == OF_STEP_MERGE &&
+           plan->how.area_count >= plan->input_count &&
+           (whole->step_count == 1 ? whole->grain_count > 1 : half_of_bundle(plan, whole) > 0);
 }
 
-void of_plan_halve(const struct of_plan *plan, struct of_visit *visit, enum of_visit_part part)
+static void halve_tile(const struct of_plan *plan, struct of_visit *visit)
 {
     const uint8_t dtype = plan->tensors[visit->first_step].dtype;
     const uint64_t first_grains = of_num_div_ceil(visit->grain_count, 2);
     const uint64_t first_elems = first_grains * OF_GRAIN_ELEMS;
 
-    of_assert(visit->part == OF_VISIT_WHOLE && part != OF_VISIT_WHOLE);
-    of_assert(visit->step_count == 1 && visit->elem_count > first_elems);
-    visit->part = part;
-    if (part == OF_VISIT_FIRST_HALF) {
-        visit->grain_count = first_grains;
+    of_assert(visit->elem_count > first_elems);
+    if (visit->part == OF_VISIT_FIRST_HALF) {
         visit->elem_count = first_elems;
     } else {
         visit->first_grain += first_grains;
-        visit->grain_count -= first_grains;
         visit->first_elem += first_elems;
         visit->elem_count -= first_elems;
         visit->out_offset += bytes_of(dtype, first_elems);
     }
+    visit->grain_count = of_num_div_ceil(visit->elem_count, OF_GRAIN_ELEMS);
     visit->out_bytes = bytes_of(dtype, visit->elem_count);
+}
+
+static void halve_bundle(const struct of_plan *plan, struct of_visit *visit)
+{
+    const uint32_t first_steps = half_of_bundle(plan, visit);
+    const uint32_t middle = visit->first_step + first_steps;
+
+    of_assert(first_steps > 0 && first_steps < visit->step_count);
+    if (visit->part == OF_VISIT_FIRST_HALF) {
+        visit->step_count = first_steps;
+    } else {
+        visit->first_step = middle;
+        visit->step_count -= first_steps;
+        visit->first_grain = plan->steps[middle].first_grain;
+        visit->out_offset = plan->tensors[middle].offset;
+    }
+    visit_bundle(plan, visit);
+}
+
+void of_plan_halve(const struct of_plan *plan, struct of_visit *visit, enum of_visit_part part)
+{
+    of_assert(visit->part == OF_VISIT_WHOLE && part != OF_VISIT_WHOLE);
+    visit->part = part;
+    if (visit->step_count == 1) {
+        halve_tile(plan, visit);
+    } else {
+        halve_bundle(plan, visit);
+    }
 }
 
 /* The steps of a bundle in one input: how many bytes, and whether they lie anywhere. */

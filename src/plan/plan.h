@@ -139,7 +139,7 @@ struct of_visit {
     enum of_visit_part part;
     uint32_t first_step;
     uint32_t step_count;
-    bool scattered;       /* as the unit */
+    bool scattered;       /* as the unit, also of a half that is one step */
     uint64_t first_elem;  /* in the step; 0 for a bundle */
     uint64_t elem_count;  /* of the step that is covered; for a bundle of all its steps together */
     uint64_t first_grain; /* over the whole output */
@@ -332,10 +332,10 @@ void of_plan_free(struct of_plan *plan);
 
 /* Visit `number` < visit_count; cheap (binary search over units). Visits follow output order. */
 void of_plan_visit(const struct of_plan *plan, uint64_t number, struct of_visit *ret_visit);
-/* May the tile be visited in two halves? Of one merged tensor and more than one grain, all inputs
- * together: the same results come of it then, and the same messages. */
+/* May the tile be visited in two halves? Of more than one grain or a bundle of tensors, merged, of
+ * all inputs together: the same results come of it then, and the same messages. */
 bool of_plan_has_halves(const struct of_plan *plan, const struct of_visit *whole);
-/* Cuts a whole visit, at a grain, down to one of its halves. */
+/* Cuts a whole visit, at a grain or between tensors, down to one of its halves. */
 void of_plan_halve(const struct of_plan *plan, struct of_visit *visit, enum of_visit_part part);
 /* The bytes of input `input` (input_count = the base) that the visit needs. */
 void of_plan_visit_range(const struct of_plan *plan, const struct of_visit *visit, uint32_t input,

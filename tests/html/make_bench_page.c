@@ -65,7 +65,7 @@ static void make_group(int g, bool odd)
                                   .jobs = jobs[g]};
     add_job(group, g, BENCH_RAW, BENCH_COLD, 0.5);
     add_job(group, g, BENCH_RAW, BENCH_COLD, 0.53);
-    jobs[g][1].looks = true;
+    jobs[g][1].raw_way = BENCH_RAW_LOOKED_AT;
     jobs[g][1].raw = 0;
     for (int cache = BENCH_COLD; cache <= BENCH_WARM; cache++) {
         add_job(group, g, BENCH_CAT, (enum bench_cache)cache, cache == BENCH_COLD ? 0.9 : 0.1);

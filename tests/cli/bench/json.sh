@@ -27,13 +27,17 @@ for group in data["groups"]:
               for c in ("cold", "warm")}
     wanted |= {(k, None, None, c) for k in ("cat", "cat_cp", "numpy") for c in ("cold", "warm")}
     assert wanted | {("raw", None, None, "cold")} == seen, seen ^ wanted
-    # Each raw limit once more, looked at.
-    raws = [(j["with_base"], j["passes"]) for j in jobs if j["kind"] == "raw" and not j["looks"]]
-    looks = [j for j in jobs if j["kind"] == "raw" and j["looks"]]
-    assert len(set(raws)) == len(raws) and sorted(raws) == sorted((j["with_base"], j["passes"]) for j in looks)
-    for job in looks:
+    # Each raw limit twice more: looked at, and with short requests.
+    def ways(looks, request_bytes):
+        return [j for j in jobs if j["kind"] == "raw" and (j["looks"], j["request_bytes"]) == (looks, request_bytes)]
+    def bytes_of(some):
+        return sorted((j["with_base"], j["passes"]) for j in some)
+    plain, looks, short = ways(False, 1 << 20), ways(True, 1 << 20), ways(False, 1 << 19)
+    assert len(set(bytes_of(plain))) == len(plain) and bytes_of(plain) == bytes_of(looks) == bytes_of(short)
+    assert len(plain + looks + short) == sum(j["kind"] == "raw" for j in jobs)
+    for job in looks + short:
         like = jobs[job["raw"]]
-        assert not like["looks"] and like["passes"] == job["passes"] and job["ratio"]["min"] > 0, job
+        assert like in plain and like["passes"] == job["passes"] and job["ratio"]["min"] > 0, job
     for job in jobs:
         few = group["models"] == 2 and job["rule"] == "krum"
         if job["rule"] == "passthrough" or few or (job["kind"] == "numpy" and job["skipped"]):

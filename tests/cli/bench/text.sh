@@ -9,5 +9,8 @@ test "$(grep -c '^median  *threads  *warm ' said)" = 1
 onefold bench --quiet --repeat 1 --runs 1 --size 1MB --rules median --io threads --cache cold --against look d >said
 test "$(grep -c '^raw limit, 1 read ' said)" = 1
 test "$(grep -c '^raw limit, looked at, 1 read ' said)" = 1
+onefold bench --quiet --repeat 1 --runs 1 --size 1MB --rules median --io threads --cache cold --against short d >said
+test "$(grep -c '^raw limit, 512 KiB, 1 read ' said)" = 1
+test "$(grep -c '^raw limit' said)" = 2
 says 5 output-io onefold bench --quiet --repeat 1 --html nowhere/page.html
 test -z "$(ls -A d)"

@@ -258,14 +258,17 @@ static void check_visits(const struct of_plan *plan, const struct stored *stored
         check_visit(plan, stored, whole, file_at, grain_at, shard);
         return;
     }
-    assert_true(whole->grain_count > 1 && whole->step_count == 1);
+    assert_true(whole->grain_count > 1);
     for (int part = OF_VISIT_FIRST_HALF; part <= OF_VISIT_SECOND_HALF; part++) {
         struct of_visit visit = *whole;
 
         of_plan_halve(plan, &visit, (enum of_visit_part)part);
         assert_int_equal(visit.number, whole->number);
         assert_int_equal(visit.part, part);
-        assert_in_range(visit.grain_count, whole->grain_count / 2, whole->grain_count / 2 + 1);
+        assert_true(visit.elem_count > 0 && visit.elem_count < whole->elem_count);
+        if (whole->step_count == 1) {
+            assert_in_range(visit.grain_count, whole->grain_count / 2, whole->grain_count / 2 + 1);
+        }
         check_visit(plan, stored, &visit, file_at, grain_at, shard);
     }
 }
@@ -410,23 +413,25 @@ static void small_neighbours_travel_together(void **state)
     tmpdir_remove(&dir);
 }
 
-/* What only whole tiles do right is not halved: bundles, copies, single grains, and tiles whose
- * inputs come in rounds. */
-static void merged_tiles_of_grains_have_halves(void **state)
+/* What only whole tiles do right is not halved: copies, single grains, and tiles whose inputs come
+ * in rounds. */
+static void merged_tiles_have_halves(void **state)
 {
     const struct mk_tensor tensors[] = {
         {.name = "a", .dtype = ONEFOLD_DTYPE_F32, .rank = 1, .shape = {100}},
-        {.name = "b", .dtype = ONEFOLD_DTYPE_F32, .rank = 1, .shape = {100}},
-        {.name = "c", .dtype = ONEFOLD_DTYPE_I32, .rank = 1, .shape = {300000}},
-        {.name = "d", .dtype = ONEFOLD_DTYPE_F32, .rank = 1, .shape = {65536 * 4 + 1}}};
+        {.name = "b", .dtype = ONEFOLD_DTYPE_F32, .rank = 1, .shape = {0}},
+        {.name = "c", .dtype = ONEFOLD_DTYPE_F32, .rank = 1, .shape = {90}},
+        {.name = "d", .dtype = ONEFOLD_DTYPE_F32, .rank = 1, .shape = {120}},
+        {.name = "e", .dtype = ONEFOLD_DTYPE_I32, .rank = 1, .shape = {300000}},
+        {.name = "f", .dtype = ONEFOLD_DTYPE_F32, .rank = 1, .shape = {65536 * 4 + 1}}};
     char text[3 * TMPDIR_PATH_MAX];
     struct planned planned;
     struct of_visit visit;
 
     (void)state;
     dir = tmpdir_make();
-    planned_sparse(tmpdir_join(dir.path, "x").text, tensors, 4);
-    planned_sparse(tmpdir_join(dir.path, "y").text, tensors, 4);
+    planned_sparse(tmpdir_join(dir.path, "x").text, tensors, 6);
+    planned_sparse(tmpdir_join(dir.path, "y").text, tensors, 6);
     (void)snprintf(text, sizeof(text),
                    "merge_method: linear\nmodels: [{model: %s/x}, {model: %s/y}]\n"
                    "parameters: {weight: 1}\n",
@@ -434,13 +439,15 @@ static void merged_tiles_of_grains_have_halves(void **state)
     planned_good(&planned, text);
     assert_int_equal(planned.plan->visit_count, 5);
     of_plan_visit(planned.plan, 0, &visit);
-    assert_int_equal(visit.step_count, 2);
-    assert_false(of_plan_has_halves(planned.plan, &visit));
+    assert_int_equal(visit.step_count, 4);
+    assert_true(of_plan_has_halves(planned.plan, &visit));
+    of_plan_halve(planned.plan, &visit, OF_VISIT_SECOND_HALF);
+    assert_true(visit.first_step == 3 && visit.step_count == 1 && visit.elem_count == 120);
     of_plan_visit(planned.plan, 1, &visit);
-    assert_true(visit.first_step == 2 && visit.grain_count > 1);
+    assert_true(visit.first_step == 4 && visit.grain_count > 1);
     assert_false(of_plan_has_halves(planned.plan, &visit));
     of_plan_visit(planned.plan, 3, &visit);
-    assert_true(visit.first_step == 3 && visit.grain_count == 4);
+    assert_true(visit.first_step == 5 && visit.grain_count == 4);
     assert_true(of_plan_has_halves(planned.plan, &visit));
     planned.plan->how.area_count = 1;
     assert_false(of_plan_has_halves(planned.plan, &visit));
@@ -452,12 +459,65 @@ static void merged_tiles_of_grains_have_halves(void **state)
     tmpdir_remove(&dir);
 }
 
+/* A bundle is cut between two tensors, as near to the middle as they allow; not where one of them
+ * has all there is. */
+static void bundles_are_cut_between_tensors(void **state)
+{
+    static const struct {
+        int64_t sizes[4];
+        uint32_t first_steps; /* 0: no halves */
+    } rows[] = {{{1, 1, 1, 1}, 2}, {{9, 1, 1, 1}, 1}, {{1, 1, 1, 9}, 3}, {{1, 9, 1, 1}, 2},
+                {{0, 0, 7, 0}, 0}, {{0, 3, 7, 0}, 2}, {{0, 7, 0, 3}, 2}, {{1, 1, 0, 0}, 1}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct of_tensor tensors[4];
+        struct of_step steps[4];
+        struct of_unit unit = {.step_count = 4};
+        struct of_plan plan = {
+            .units = &unit, .unit_count = 1, .visit_count = 1, .tensors = tensors, .steps = steps};
+        uint64_t offset = 1000;
+        uint64_t grains = 0;
+        struct of_visit whole;
+        struct of_visit halves[2];
+
+        for (uint32_t k = 0; k < 4; k++) {
+            tensors[k] = (struct of_tensor){.dtype = ONEFOLD_DTYPE_F32,
+                                            .elem_count = (uint64_t)rows[i].sizes[k],
+                                            .byte_count = 4 * (uint64_t)rows[i].sizes[k],
+                                            .offset = offset};
+            steps[k] = (struct of_step){.kind = OF_STEP_MERGE, .first_grain = grains};
+            offset += tensors[k].byte_count;
+            grains += rows[i].sizes[k] > 0;
+        }
+        of_plan_visit(&plan, 0, &whole);
+        assert_int_equal(of_plan_has_halves(&plan, &whole), rows[i].first_steps > 0);
+        if (rows[i].first_steps == 0) {
+            continue;
+        }
+        for (int k = 0; k < 2; k++) {
+            halves[k] = whole;
+            of_plan_halve(&plan, &halves[k], k == 0 ? OF_VISIT_FIRST_HALF : OF_VISIT_SECOND_HALF);
+        }
+        assert_int_equal(halves[0].step_count, rows[i].first_steps);
+        assert_int_equal(halves[1].step_count, 4 - rows[i].first_steps);
+        assert_int_equal(halves[1].first_step, rows[i].first_steps);
+        assert_int_equal(halves[0].out_offset, whole.out_offset);
+        assert_int_equal(halves[1].out_offset, halves[0].out_offset + halves[0].out_bytes);
+        assert_int_equal(halves[0].out_bytes + halves[1].out_bytes, whole.out_bytes);
+        assert_int_equal(halves[0].elem_count + halves[1].elem_count, whole.elem_count);
+        assert_int_equal(halves[1].first_grain, halves[0].first_grain + halves[0].grain_count);
+        assert_int_equal(halves[0].grain_count + halves[1].grain_count, whole.grain_count);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_plan_covers_the_output),
         cmocka_unit_test(small_neighbours_travel_together),
-        cmocka_unit_test(merged_tiles_of_grains_have_halves),
+        cmocka_unit_test(merged_tiles_have_halves),
+        cmocka_unit_test(bundles_are_cut_between_tensors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
