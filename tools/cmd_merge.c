@@ -12,12 +12,12 @@ static void print_data(FILE *to, const char *target, const onefold_run_stats *st
     (void)fprintf(
         to,
         ",\"plan_hash\":\"%s\",\"bytes_read\":%llu,\"bytes_cached\":%llu,\"bytes_written\":%llu,"
-        "\"bytes_shared\":%llu,\"tiles\":%llu,\"halved_tiles\":%llu,"
+        "\"bytes_shared\":%llu,\"tiles\":%llu,\"split_tiles\":%llu,"
         "\"seconds\":%.6f,\"cpu_seconds\":%.6f,\"peak_memory\":%llu,\"tensors\":%llu",
         stats->plan_hash, (unsigned long long)stats->read_bytes,
         (unsigned long long)stats->cache_bytes, (unsigned long long)stats->written_bytes,
         (unsigned long long)stats->shared_bytes, (unsigned long long)stats->tile_count,
-        (unsigned long long)stats->halved_count, (double)stats->wall_ns / 1e9, stats->cpu_seconds,
+        (unsigned long long)stats->split_count, (double)stats->wall_ns / 1e9, stats->cpu_seconds,
         (unsigned long long)stats->peak_memory_bytes, (unsigned long long)stats->tensor_count);
     (void)fprintf(to,
                   ",\"io\":\"%s\",\"direct_in\":%s,\"direct_out\":%s,\"huge_pages\":%s,"
@@ -54,9 +54,9 @@ static void say_way(struct out *out, const onefold_run_stats *stats)
         out_say(out, "inputs: %s in the page cache, taken from there, the rest read %s (%s)",
                 out_bytes(stats->cache_bytes).text, way, stats->io);
     }
-    if (stats->halved_count > 0) {
-        out_say(out, "%llu of %llu tiles in halves, as this disk was faster so",
-                (unsigned long long)stats->halved_count, (unsigned long long)stats->tile_count);
+    if (stats->split_count > 0) {
+        out_say(out, "%llu of %llu tiles in parts, as this disk was faster so",
+                (unsigned long long)stats->split_count, (unsigned long long)stats->tile_count);
     }
 }
 

@@ -34,7 +34,7 @@ static const char merge_schema[] =
     AND("bytes_written", "integer")
     AND("bytes_shared", "integer")
     AND("tiles", "integer")
-    AND("halved_tiles", "integer")
+    AND("split_tiles", "integer")
     AND("seconds", "number")
     AND("cpu_seconds", "number")
     AND("peak_memory", "integer")

@@ -434,7 +434,7 @@ static void fill_stats(const struct of_run_stats *from, onefold_run_stats *ret_s
     ret_stats->written_bytes = from->written_bytes;
     ret_stats->shared_bytes = from->shared_bytes;
     ret_stats->tile_count = from->tile_count;
-    ret_stats->halved_count = from->halved_count;
+    ret_stats->split_count = from->split_count;
     ret_stats->wall_ns = from->wall_ns;
     ret_stats->io_wait_ns = from->io_wait_ns;
     ret_stats->worker_idle_ns = from->worker_idle_ns;

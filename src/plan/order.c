@@ -428,78 +428,77 @@ void of_plan_visit(const struct of_plan *plan, uint64_t number, struct of_visit 
     *ret_visit = visit;
 }
 
-/* How many of a bundle's steps are its first half: of its elements, as nearly as whole steps allow.
- * 0 when one step has them all. */
-static uint32_t half_of_bundle(const struct of_plan *plan, const struct of_visit *whole)
+/* Rounds of inputs find what is wrong with one in another order, and the first other input that a
+ * copied tile is compared with depends on the tile. */
+static bool may_split(const struct of_plan *plan, const struct of_visit *whole)
 {
-    const struct of_tensor *tensors = &plan->tensors[whole->first_step];
-    uint64_t elems = 0;
-
-    for (uint32_t i = 0; i < whole->step_count; i++) {
-        const uint64_t before = elems;
-
-        elems += tensors[i].elem_count;
-        if (elems >= whole->elem_count - elems) {
-            return elems < whole->elem_count ? i + 1 : before > 0 ? i : 0;
-        }
-    }
-    return 0;
+    return whole->grain_count > 1 && plan->steps[whole->first_step].kind == OF_STEP_MERGE &&
+           plan->how.area_count >= plan->input_count;
 }
 
-bool of_plan_has_halves(const struct of_plan *plan, const struct of_visit *whole)
-{
-    /* Rounds of inputs find what is wrong with one in another order, and the first other input that
-     * a copied tile is compared with depends on the tile. */
-    return plan->steps[whole->first_step].kind == OF_STEP_MERGE &&
-           plan->how.area_count >= plan->input_count &&
-           (whole->step_count == 1 ? whole->grain_count > 1 : half_of_bundle(plan, whole) > 0);
-}
-
-static void halve_tile(const struct of_plan *plan, struct of_visit *visit)
+static void split_tile(const struct of_plan *plan, uint64_t from_grain, uint32_t part_count,
+                       struct of_visit *visit)
 {
     const uint8_t dtype = plan->tensors[visit->first_step].dtype;
-    const uint64_t first_grains = of_num_div_ceil(visit->grain_count, 2);
-    const uint64_t first_elems = first_grains * OF_GRAIN_ELEMS;
+    const uint64_t most_elems = of_num_div_ceil(visit->grain_count, part_count) * OF_GRAIN_ELEMS;
+    const uint64_t from_elem = from_grain * OF_GRAIN_ELEMS;
 
-    of_assert(visit->elem_count > first_elems);
-    if (visit->part == OF_VISIT_FIRST_HALF) {
-        visit->elem_count = first_elems;
-    } else {
-        visit->first_grain += first_grains;
-        visit->first_elem += first_elems;
-        visit->elem_count -= first_elems;
-        visit->out_offset += bytes_of(dtype, first_elems);
-    }
+    of_assert(from_elem < visit->elem_count);
+    visit->first_grain += from_grain;
+    visit->first_elem += from_elem;
+    visit->elem_count = of_num_min(visit->elem_count - from_elem, most_elems);
     visit->grain_count = of_num_div_ceil(visit->elem_count, OF_GRAIN_ELEMS);
+    visit->out_offset += bytes_of(dtype, from_elem);
     visit->out_bytes = bytes_of(dtype, visit->elem_count);
 }
 
-static void halve_bundle(const struct of_plan *plan, struct of_visit *visit)
+/* No part is without elements: tensors that have none go with those behind them, or, at the end, in
+ * front. */
+static void split_bundle(const struct of_plan *plan, uint64_t from_grain, uint32_t part_count,
+                         struct of_visit *visit)
 {
-    const uint32_t first_steps = half_of_bundle(plan, visit);
-    const uint32_t middle = visit->first_step + first_steps;
+    const uint64_t wanted_elems = of_num_div_ceil(visit->elem_count, part_count);
+    const uint64_t end_grain = visit->first_grain + visit->grain_count;
+    const uint32_t end_step = visit->first_step + visit->step_count;
+    uint32_t step = visit->first_step;
 
-    of_assert(first_steps > 0 && first_steps < visit->step_count);
-    if (visit->part == OF_VISIT_FIRST_HALF) {
-        visit->step_count = first_steps;
-    } else {
-        visit->first_step = middle;
-        visit->step_count -= first_steps;
-        visit->first_grain = plan->steps[middle].first_grain;
-        visit->out_offset = plan->tensors[middle].offset;
+    while (plan->steps[step].first_grain < visit->first_grain + from_grain) {
+        step++;
+        of_assert(step < end_step);
     }
+    visit->first_step = step;
+    visit->first_grain += from_grain;
+    visit->out_offset = plan->tensors[step].offset;
+    visit->elem_count = 0;
+    while (visit->elem_count < wanted_elems && step < end_step) {
+        visit->elem_count += plan->tensors[step].elem_count;
+        step++;
+    }
+    while (step < end_step && plan->steps[step].first_grain == end_grain) {
+        step++;
+    }
+    visit->step_count = step - visit->first_step;
     visit_bundle(plan, visit);
 }
 
-void of_plan_halve(const struct of_plan *plan, struct of_visit *visit, enum of_visit_part part)
+bool of_plan_split(const struct of_plan *plan, uint64_t from_grain, uint32_t part_count,
+                   struct of_visit *visit)
 {
-    of_assert(visit->part == OF_VISIT_WHOLE && part != OF_VISIT_WHOLE);
-    visit->part = part;
-    if (visit->step_count == 1) {
-        halve_tile(plan, visit);
-    } else {
-        halve_bundle(plan, visit);
+    const uint64_t end_grain = visit->first_grain + visit->grain_count;
+    const uint64_t whole_grains = visit->grain_count;
+
+    of_assert(!visit->is_part && part_count >= 1);
+    if (!may_split(plan, visit)) {
+        of_assert(from_grain == 0);
+        return true;
     }
+    if (visit->step_count == 1) {
+        split_tile(plan, from_grain, part_count, visit);
+    } else {
+        split_bundle(plan, from_grain, part_count, visit);
+    }
+    visit->is_part = visit->grain_count < whole_grains;
+    return visit->first_grain + visit->grain_count == end_grain;
 }
 
 /* The steps of a bundle in one input: how many bytes, and whether they lie anywhere. */

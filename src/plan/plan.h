@@ -130,16 +130,13 @@ struct of_unit {
     uint64_t first_visit;
 };
 
-/* What a visit covers: its tile, or one half of it. */
-enum of_visit_part { OF_VISIT_WHOLE, OF_VISIT_FIRST_HALF, OF_VISIT_SECOND_HALF };
-
-/* One passage of a tile through a slot. Computed, never stored. */
+/* One passage of a tile, or of a part of it, through a slot. Computed, never stored. */
 struct of_visit {
     uint64_t number; /* of the tile */
-    enum of_visit_part part;
+    bool is_part;    /* not all of it */
     uint32_t first_step;
     uint32_t step_count;
-    bool scattered;       /* as the unit, also of a half that is one step */
+    bool scattered;       /* as the unit, also of a part that is one step */
     uint64_t first_elem;  /* in the step; 0 for a bundle */
     uint64_t elem_count;  /* of the step that is covered; for a bundle of all its steps together */
     uint64_t first_grain; /* over the whole output */
@@ -332,11 +329,12 @@ void of_plan_free(struct of_plan *plan);
 
 /* Visit `number` < visit_count; cheap (binary search over units). Visits follow output order. */
 void of_plan_visit(const struct of_plan *plan, uint64_t number, struct of_visit *ret_visit);
-/* May the tile be visited in two halves? Of more than one grain or a bundle of tensors, merged, of
- * all inputs together: the same results come of it then, and the same messages. */
-bool of_plan_has_halves(const struct of_plan *plan, const struct of_visit *whole);
-/* Cuts a whole visit, at a grain or between tensors, down to one of its halves. */
-void of_plan_halve(const struct of_plan *plan, struct of_visit *visit, enum of_visit_part part);
+/* Makes of a whole visit that of the part of its tile which begins `from_grain` grains behind its
+ * start and is about a `part_count`th of it: whole grains, or whole tensors of a bundle. Returns
+ * whether the tile ends there. Of what has to be whole for the same results and messages, that is
+ * all. */
+bool of_plan_split(const struct of_plan *plan, uint64_t from_grain, uint32_t part_count,
+                   struct of_visit *visit);
 /* The bytes of input `input` (input_count = the base) that the visit needs. */
 void of_plan_visit_range(const struct of_plan *plan, const struct of_visit *visit, uint32_t input,
                          struct of_range *ret_range);

@@ -56,26 +56,28 @@ static void refill(struct of_lanes *lanes, struct of_lane *lane, uint64_t limit)
     lanes->next_visit = lane->end_visit;
 }
 
-/* What the lane visits next; then it is at what comes after. */
-static void take(const struct of_lanes *lanes, struct of_lane *lane, bool halves,
+/* What the lane visits next; then it is at what comes after. Returns whether the tile ends. */
+static bool take(const struct of_lanes *lanes, struct of_lane *lane, uint32_t part_count,
                  struct of_visit *ret_visit)
 {
+    bool ends;
+
     of_plan_visit(lanes->plan, lane->next_visit, ret_visit);
-    if (lane->half_is_fed) {
-        of_plan_halve(lanes->plan, ret_visit, OF_VISIT_SECOND_HALF);
-    } else if (halves && of_plan_has_halves(lanes->plan, ret_visit)) {
-        of_plan_halve(lanes->plan, ret_visit, OF_VISIT_FIRST_HALF);
-    }
-    lane->half_is_fed = ret_visit->part == OF_VISIT_FIRST_HALF;
-    if (!lane->half_is_fed) {
+    ends = of_plan_split(lanes->plan, lane->fed_grains, part_count, ret_visit);
+    if (ends) {
         lane->next_visit = skip(lanes, lane->next_visit + 1);
+        lane->fed_grains = 0;
+    } else {
+        lane->fed_grains += ret_visit->grain_count;
     }
+    return ends;
 }
 
-bool of_lanes_feed(struct of_lanes *lanes, uint64_t limit, bool halves, struct of_visit *ret_visit,
-                   struct of_turn *ret_turn)
+bool of_lanes_feed(struct of_lanes *lanes, uint64_t limit, uint32_t part_count,
+                   struct of_visit *ret_visit, struct of_turn *ret_turn)
 {
     struct of_lane *best = NULL;
+    bool ends;
 
     limit = of_num_min(limit, lanes->plan->visit_count);
     for (uint32_t i = 0; i < lanes->count; i++) {
@@ -90,10 +92,9 @@ bool of_lanes_feed(struct of_lanes *lanes, uint64_t limit, bool halves, struct o
     if (best == NULL) {
         return false;
     }
-    take(lanes, best, halves, ret_visit);
-    *ret_turn = (struct of_turn){.lane = (uint32_t)(best - lanes->lanes),
-                                 .number = best->fed_count,
-                                 .ends_tile = !best->half_is_fed};
+    ends = take(lanes, best, part_count, ret_visit);
+    *ret_turn = (struct of_turn){
+        .lane = (uint32_t)(best - lanes->lanes), .number = best->fed_count, .ends_tile = ends};
     best->fed_count++;
     best->busy_count++;
     return true;

@@ -4,7 +4,7 @@
  * one core busy at most; with more than one hash thread as many shards are in the making at the
  * same time, each in its lane. A lane takes a shard, then the next one that no other has taken.
  *
- * A tile may be visited in two halves, one right behind the other in its lane.
+ * A tile may be visited in parts, one right behind the other in its lane.
  *
  * Within a lane visits are fed and retire in plan order, and the visit that is due was fed before
  * all others of its lane: waiting for one's turn cannot deadlock, however few slots there are. With
@@ -22,9 +22,9 @@
 struct of_lane {
     uint64_t next_visit; /* to be fed; end_visit: the lane has to take another shard */
     uint64_t end_visit;
-    bool half_is_fed; /* of next_visit: the other one is next */
+    uint64_t fed_grains; /* of next_visit: parts of it */
     uint64_t fed_count;
-    uint64_t retired_count; /* visits, of which two may be halves of a tile */
+    uint64_t retired_count; /* visits, of which several may be parts of a tile */
     uint64_t passed_count;  /* tiles */
     uint32_t busy_count;    /* of its visits in slots */
 };
@@ -41,17 +41,17 @@ struct of_lanes {
 struct of_turn {
     uint32_t lane;
     uint64_t number; /* in the lane, from 0 */
-    bool ends_tile;  /* no half is to follow */
+    bool ends_tile;  /* no part is to follow */
 };
 
 /* At the start of a pass. */
 void of_lanes_begin(struct of_lanes *lanes, const struct of_plan *plan, uint32_t count,
                     bool survey);
 /* The visit to feed next, among those of tiles below `limit`: of the lane with the fewest visits in
- * slots. With `halves`, tiles that have them are visited in halves from now on. Returns false when
+ * slots. Tiles are visited in so many parts from now on. Returns false when
  * there is none. */
-bool of_lanes_feed(struct of_lanes *lanes, uint64_t limit, bool halves, struct of_visit *ret_visit,
-                   struct of_turn *ret_turn);
+bool of_lanes_feed(struct of_lanes *lanes, uint64_t limit, uint32_t part_count,
+                   struct of_visit *ret_visit, struct of_turn *ret_turn);
 /* Is there nothing to feed below `limit`? */
 bool of_lanes_are_dry(const struct of_lanes *lanes, uint64_t limit);
 bool of_lanes_is_due(const struct of_lanes *lanes, const struct of_turn *turn);

@@ -21,23 +21,24 @@
 
 /* ---- Failure ---- */
 
-/* In the order of the output: two places for each tile, of which a whole one takes the first. */
-static uint64_t place_of(const struct of_visit *visit)
+/* Is it below whatever has failed so far? In the order of the output, which grains have. */
+static bool is_lower(const struct of_run *run, const struct of_visit *visit)
 {
-    return 2 * visit->number + (visit->part == OF_VISIT_SECOND_HALF);
+    return run->failed_visit == UINT64_MAX || visit->first_grain < run->failed_grain;
 }
 
-static void fail_at(struct of_run *run, uint64_t place, const onefold_error *error)
+static void fail_at(struct of_run *run, uint64_t number, uint64_t grain, const onefold_error *error)
 {
-    if (place < run->failed_place) {
-        run->failed_place = place;
-        run->error = *error;
-    }
+    run->failed_visit = number;
+    run->failed_grain = grain;
+    run->error = *error;
 }
 
 static void fail(struct of_run *run, const struct of_visit *visit, const onefold_error *error)
 {
-    fail_at(run, place_of(visit), error);
+    if (is_lower(run, visit)) {
+        fail_at(run, visit->number, visit->first_grain, error);
+    }
 }
 
 static void fail_output(struct of_run *run, const struct of_visit *visit,
@@ -49,19 +50,19 @@ static void fail_output(struct of_run *run, const struct of_visit *visit,
 
 static bool is_stopping(const struct of_run *run)
 {
-    return run->cancelled || run->failed_place != UINT64_MAX;
+    return run->cancelled || run->failed_visit != UINT64_MAX;
 }
 
 /* Nothing more is done for this visit. */
 static bool is_given_up(const struct of_run *run, const struct of_slot *slot)
 {
-    return run->cancelled || place_of(&slot->visit) >= run->failed_place;
+    return run->cancelled || !is_lower(run, &slot->visit);
 }
 
-/* Only tiles below are fed: a second half comes right behind the first. */
+/* Only tiles below are fed: what comes before in that one has been. */
 static uint64_t feed_limit(const struct of_run *run)
 {
-    return run->cancelled || run->output_failed ? 0 : run->failed_place / 2;
+    return run->cancelled || run->output_failed ? 0 : run->failed_visit;
 }
 
 /* Output files are summed up while they are made. */
@@ -204,7 +205,7 @@ static bool take_back(struct of_run *run)
     bool any = of_buffers_take(&run->buffers, &error);
 
     if (any && error.status != ONEFOLD_OK) {
-        fail_at(run, 0, &error); /* no visit's own, and none can go on */
+        fail_at(run, 0, 0, &error); /* no visit's own, and none can go on */
     }
 
     while ((slot = of_crew_take(&run->crew)) != NULL) {
@@ -225,11 +226,11 @@ static bool move_free(struct of_run *run, struct of_slot *slot)
     struct of_visit visit;
 
     if (!of_buffers_may_feed(&run->buffers, slot) ||
-        !of_lanes_feed(&run->lanes, feed_limit(run), of_pace_halves(&run->pace), &visit,
+        !of_lanes_feed(&run->lanes, feed_limit(run), of_pace_parts(&run->pace), &visit,
                        &slot->turn)) {
         return false;
     }
-    of_pace_fed(&run->pace, &visit);
+    of_pace_fed(&run->pace, &visit, slot->turn.ends_tile);
     of_feed_begin(slot, &run->job, &visit);
     slot->feed_number = run->feed_count++;
     run->busy_count++;
@@ -480,7 +481,7 @@ static const char *find_waiting(struct of_run *run)
         const bool waits = (slot->state == OF_SLOT_READING && slot->pending_count > 0) ||
                            (slot->state == OF_SLOT_LEAVING && slot->write_pending);
 
-        if (waits && (oldest == NULL || place_of(&slot->visit) < place_of(&oldest->visit))) {
+        if (waits && (oldest == NULL || slot->visit.first_grain < oldest->visit.first_grain)) {
             oldest = slot;
         }
     }
@@ -535,7 +536,7 @@ onefold_status of_loop(struct of_run *run, onefold_error *err)
     /* One lane is the order of the plan. */
     const uint32_t lane_count = run->job.survey ? 1 : run->plan->how.hash_thread_count;
 
-    run->failed_place = UINT64_MAX;
+    run->failed_visit = UINT64_MAX;
     run->buffers.needs_outs = !run->job.survey;
     of_lanes_begin(&run->lanes, run->plan, lane_count, run->job.survey);
     run->sums.next_visit = run->lanes.next_visit;
@@ -558,7 +559,7 @@ onefold_status of_loop(struct of_run *run, onefold_error *err)
         }
         reap(run, !moved);
     }
-    if (run->failed_place != UINT64_MAX && !run->cancelled) {
+    if (run->failed_visit != UINT64_MAX && !run->cancelled) {
         *err = run->error;
         return err->status;
     }

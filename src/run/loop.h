@@ -69,7 +69,8 @@ struct of_run {
     uint64_t feed_count;    /* visits that were given a slot */
     bool cancelled;
     bool output_failed;    /* the output cannot be made, whatever other visits would find */
-    uint64_t failed_place; /* in the order of the output, of what failed; UINT64_MAX = none */
+    uint64_t failed_visit; /* number of the lowest visit that failed; UINT64_MAX = none */
+    uint64_t failed_grain; /* its first one */
     onefold_error error;   /* its error */
     struct of_shown waiting_for;
 };

@@ -3,25 +3,34 @@
 #include "run/pace.h"
 
 #include "base/limits.h"
+#include "base/num.h"
 
-/* After a change the disk took up to 128 MiB to get faster or slower; as much again is timed. */
-#define STAGE_BYTES (256 * OF_MIB)
+/* After a change the disk took up to 128 MiB to get faster or slower; as much again is timed. Of a
+ * smaller merge an eighth is spent on a trial of four stages, as long as they are not too short to
+ * tell anything. */
+#define STAGE_BYTES_MAX (256 * OF_MIB)
+#define STAGE_BYTES_MIN (128 * OF_MIB)
+enum { STAGES_OF_MERGE = 32 };
+/* Quarters, not halves, of tiles that have as much of each. Of four inputs 512 KiB were best, of
+ * nine 256: about as much of all together. */
+#define PART_BYTES_MIN (2 * OF_MIB)
 
-void of_pace_init(struct of_pace *pace, const struct of_how *how, enum of_halves halves)
+static void begin_trial(struct of_pace *pace)
 {
-    *pace = (struct of_pace){.how = how, .halves = halves};
-    of_trial_init(&pace->trial, STAGE_BYTES);
+    const uint64_t share = pace->plan->read_bytes / STAGES_OF_MERGE;
+
+    of_trial_init(&pace->trial, of_num_min(of_num_max(share, STAGE_BYTES_MIN), STAGE_BYTES_MAX));
+}
+
+void of_pace_init(struct of_pace *pace, const struct of_plan *plan, enum of_split split)
+{
+    *pace = (struct of_pace){.plan = plan, .split = split};
+    begin_trial(pace);
 }
 
 void of_pace_begin(struct of_pace *pace)
 {
     pace->noted_ns = 0;
-}
-
-static bool is_short(const struct of_pace *pace)
-{
-    return pace->halves == OF_HALVES_FOUND_OUT ? of_trial_way(&pace->trial) == 1
-                                               : pace->halves != OF_HALVES_NEVER;
 }
 
 void of_pace_note(struct of_pace *pace, uint64_t read_bytes, uint64_t cache_bytes, uint64_t now_ns)
@@ -32,8 +41,9 @@ void of_pace_note(struct of_pace *pace, uint64_t read_bytes, uint64_t cache_byte
     if (read + cached == 0) {
         return;
     }
-    if (cached > 0) {
-        of_trial_init(&pace->trial, STAGE_BYTES);
+    pace->from_cache = cached > 0;
+    if (pace->from_cache) {
+        begin_trial(pace);
     } else if (pace->noted_ns != 0) {
         of_trial_note(&pace->trial, read, now_ns - pace->noted_ns);
     }
@@ -42,19 +52,39 @@ void of_pace_note(struct of_pace *pace, uint64_t read_bytes, uint64_t cache_byte
     pace->noted_ns = now_ns;
 }
 
-bool of_pace_halves(struct of_pace *pace)
+/* Parts are tried first: less memory has to be loaded before they all have some. */
+static bool splits(const struct of_pace *pace)
 {
-    return pace->halves == OF_HALVES_MIXED ? pace->asked_count++ % 5 < 2 : is_short(pace);
+    if (pace->split != OF_SPLIT_FOUND_OUT) {
+        return pace->split != OF_SPLIT_NEVER;
+    }
+    return !pace->from_cache && of_trial_way(&pace->trial) == 0;
 }
 
-void of_pace_fed(struct of_pace *pace, const struct of_visit *visit)
+uint32_t of_pace_parts(struct of_pace *pace)
 {
-    pace->tile_count += visit->part != OF_VISIT_SECOND_HALF;
-    pace->halved_count += visit->part == OF_VISIT_FIRST_HALF;
+    const struct of_how *how = &pace->plan->how;
+    const uint64_t tile_bytes = how->area_count * how->area_bytes + how->base_area_bytes;
+
+    if (pace->split == OF_SPLIT_MIXED) {
+        return (uint32_t)(pace->asked_count++ % 4 + 1);
+    }
+    if (!splits(pace)) {
+        return 1;
+    }
+    return tile_bytes / 4 >= PART_BYTES_MIN ? 4 : 2;
 }
 
-/* Two thirds of the bytes were best with halves, for four inputs and for nine. */
+void of_pace_fed(struct of_pace *pace, const struct of_visit *visit, bool ends_tile)
+{
+    pace->tile_count += ends_tile;
+    pace->split_count += ends_tile && visit->is_part;
+}
+
+/* Half as many were best with parts, of four inputs and of nine. */
 uint64_t of_pace_flight_bytes(const struct of_pace *pace)
 {
-    return is_short(pace) ? pace->how->flight_bytes / 3 * 2 : pace->how->flight_bytes;
+    const uint64_t flight_bytes = pace->plan->how.flight_bytes;
+
+    return splits(pace) ? flight_bytes / 2 : flight_bytes;
 }

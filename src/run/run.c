@@ -205,7 +205,7 @@ static onefold_status start_threads(struct of_run *run, onefold_error *err)
 
     run->job = (struct of_job_context){
         .plan = run->plan, .kern = &run->kern, .io = &run->io, .rows = run->plan->rows};
-    of_pace_init(&run->pace, how, run->options->halves);
+    of_pace_init(&run->pace, run->plan, run->options->split);
     of_loader_tell(&run->buffers.loader, of_job_done, &run->job);
     /* The workers last: where threads are few, it is they of whom fewer will do. */
     if (run->writes && run->plan->sums != 0) {
@@ -281,7 +281,7 @@ static void stop(struct of_run *run, struct of_run_stats *stats)
     stats->written_bytes = run->sink.written_bytes;
     stats->shared_bytes = run->sink.shared_bytes;
     stats->tile_count = run->pace.tile_count;
-    stats->halved_count = run->pace.halved_count;
+    stats->split_count = run->pace.split_count;
     stats->direct_in = run->source.used_direct;
     stats->direct_out = run->sink.align > 1;
     stats->huge_pages = run->pool.huge;

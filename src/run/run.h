@@ -38,7 +38,7 @@ struct of_run_options {
     /* Cap of the instruction set: "scalar", "avx2", "avx512", "neon"; or NULL. */
     const char *cpu_cap;
     const struct of_io_backend *backend; /* tests: instead of the plan's */
-    enum of_halves halves;               /* tests: of tiles */
+    enum of_split split;                 /* tests: of tiles */
 };
 
 struct of_run_stats {
@@ -47,7 +47,7 @@ struct of_run_stats {
     uint64_t written_bytes;
     uint64_t shared_bytes; /* of these, not written: blocks of an input */
     uint64_t tile_count;   /* visited, in all passes */
-    uint64_t halved_count; /* of these, in halves */
+    uint64_t split_count;  /* of these, in parts */
     uint64_t wall_ns;
     uint64_t io_wait_ns;     /* control thread blocked */
     uint64_t worker_idle_ns; /* summed over workers */

@@ -8,6 +8,9 @@
 
 /* One in nine bytes is read for a trial, half of these in the worse way. */
 enum { STAGES_BETWEEN = 32 };
+/* The second way is taken where it is better by more than one part in so many: what is no better
+ * shall not change with the noise. */
+enum { CLEARLY_BETTER = 64 };
 
 /* First and last the one, so that a disk that gets slower meanwhile favours none. */
 static const uint32_t ways[] = {0, 1, 1, 0};
@@ -27,14 +30,15 @@ static void end_stage(struct of_trial *trial)
     if (trial->stage < OF_LENGTH(ways)) {
         /* For a MiB: a stage may be longer than another by what came last. */
         trial->ways_ns[ways[trial->stage]] +=
-            trial->ns / of_num_max(trial->counted_bytes / OF_MIB, 1);
+            (uint64_t)((double)trial->ns * OF_MIB / (double)trial->counted_bytes);
     }
     trial->bytes = 0;
     trial->counted_bytes = 0;
     trial->ns = 0;
     trial->stage++;
     if (trial->stage == OF_LENGTH(ways)) {
-        trial->better_way = trial->ways_ns[1] < trial->ways_ns[0];
+        trial->better_way =
+            trial->ways_ns[1] + trial->ways_ns[1] / CLEARLY_BETTER < trial->ways_ns[0];
     } else if (trial->stage == OF_LENGTH(ways) + STAGES_BETWEEN) {
         const uint32_t better_way = trial->better_way;
 

@@ -142,7 +142,7 @@ static void vary(struct merging *merging, struct prng *prng)
     merging->plan_options.direct = (enum of_direct)(prng_below(prng, 2) * OF_DIRECT_OFF);
     merging->plan_options.out_shard_bytes = 300000;
     merging->plan_options.memory_bytes = 64 * OF_MIB;
-    merging->run_options.halves = (enum of_halves)prng_below(prng, OF_HALVES_MIXED + 1);
+    merging->run_options.split = (enum of_split)prng_below(prng, OF_SPLIT_MIXED + 1);
 }
 
 static void assert_agrees(const struct world *world)
@@ -195,7 +195,7 @@ static void test_digest_never_changes(void **state)
     const char *wish = getenv("ONEFOLD_SIM_SEEDS");
     const uint64_t seeds = wish != NULL ? strtoull(wish, NULL, 10) : SEEDS_STANDARD;
     uint64_t tile_count = 0;
-    uint64_t halved_count = 0;
+    uint64_t split_count = 0;
 
     for (uint64_t seed = first_seed; seed < first_seed + seeds; seed++) {
         struct prng prng = prng_make(seed);
@@ -227,10 +227,10 @@ static void test_digest_never_changes(void **state)
         assert_memory_equal(&merging.stats.signing_root, &world->root, sizeof(world->root));
         assert_true(merging.stats.tile_count == merging.visit_count);
         tile_count += merging.stats.tile_count;
-        halved_count += merging.stats.halved_count;
+        split_count += merging.stats.split_count;
         remove_output(world);
     }
-    assert_true(seeds < SEEDS_STANDARD || (halved_count > 0 && halved_count < tile_count));
+    assert_true(seeds < SEEDS_STANDARD || (split_count > 0 && split_count < tile_count));
 }
 
 /* Reads wait for room in the bound on their bytes, and one always has it; the bytes are the same.
@@ -274,12 +274,12 @@ static void test_backends_agree(void **state)
         merging_init(&merging, world->output.text);
         merging.plan_options.io_name = names[i];
         merging.plan_options.out_shard_bytes = 300000;
-        merging.run_options.halves = OF_HALVES_MIXED;
+        merging.run_options.split = OF_SPLIT_MIXED;
         if (merging_run(&merging, world->recipe) != ONEFOLD_OK) {
             fail_msg("%s: %s [%s]", names[i], merging.error.message, merging.error.id);
         }
         assert_memory_equal(&merging.stats.signing_root, &world->root, sizeof(world->root));
-        assert_in_range(merging.stats.halved_count, 1, merging.stats.tile_count - 1);
+        assert_in_range(merging.stats.split_count, 1, merging.stats.tile_count - 1);
         remove_output(world);
     }
 }

@@ -258,7 +258,7 @@ static void vary(struct merging *merging, struct prng *prng)
     merging->plan_options.area_count_max = (uint32_t)prng_between(prng, 0, INPUTS);
     merging->plan_options.out_shard_bytes = 300000;
     merging->plan_options.memory_bytes = 64 * OF_MIB;
-    merging->run_options.halves = (enum of_halves)prng_below(prng, OF_HALVES_MIXED + 1);
+    merging->run_options.split = (enum of_split)prng_below(prng, OF_SPLIT_MIXED + 1);
     merging->run_options.cpu_cap = prng_below(prng, 3) == 0 ? "scalar" : NULL;
 }
 

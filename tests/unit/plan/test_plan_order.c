@@ -249,31 +249,33 @@ static void check_visit(const struct of_plan *plan, const struct stored *stored,
     *grain_at += grains;
 }
 
-/* A visit, or its halves one behind the other. */
-static void check_visits(const struct of_plan *plan, const struct stored *stored,
-                         const struct of_visit *whole, bool halves, uint64_t *file_at,
-                         uint64_t *grain_at, uint32_t *shard)
+/* A visit, or its parts one behind the other. */
+static void check_parts(const struct of_plan *plan, const struct stored *stored,
+                        const struct of_visit *whole, uint32_t part_count, uint64_t *file_at,
+                        uint64_t *grain_at, uint32_t *shard)
 {
-    if (!halves || !of_plan_has_halves(plan, whole)) {
-        check_visit(plan, stored, whole, file_at, grain_at, shard);
-        return;
-    }
-    assert_true(whole->grain_count > 1);
-    for (int part = OF_VISIT_FIRST_HALF; part <= OF_VISIT_SECOND_HALF; part++) {
+    uint64_t from_grain = 0;
+    uint64_t elems = 0;
+    uint32_t count = 0;
+    bool ends;
+
+    do {
         struct of_visit visit = *whole;
 
-        of_plan_halve(plan, &visit, (enum of_visit_part)part);
+        ends = of_plan_split(plan, from_grain, part_count, &visit);
         assert_int_equal(visit.number, whole->number);
-        assert_int_equal(visit.part, part);
-        assert_true(visit.elem_count > 0 && visit.elem_count < whole->elem_count);
-        if (whole->step_count == 1) {
-            assert_in_range(visit.grain_count, whole->grain_count / 2, whole->grain_count / 2 + 1);
-        }
+        assert_true(visit.elem_count > 0);
+        assert_int_equal(visit.is_part, visit.elem_count < whole->elem_count);
         check_visit(plan, stored, &visit, file_at, grain_at, shard);
-    }
+        from_grain += visit.grain_count;
+        elems += visit.elem_count;
+        count++;
+    } while (!ends);
+    assert_true(elems == whole->elem_count && count <= part_count);
 }
 
-static void check_order(const struct of_plan *plan, const struct stored *stored, bool halves)
+static void check_order(const struct of_plan *plan, const struct stored *stored,
+                        uint32_t part_count)
 {
     uint64_t file_at = plan->output.shards[0].header_bytes;
     uint64_t grain_at = 0;
@@ -284,8 +286,8 @@ static void check_order(const struct of_plan *plan, const struct stored *stored,
 
         of_plan_visit(plan, number, &visit);
         assert_int_equal(visit.number, number);
-        assert_int_equal(visit.part, OF_VISIT_WHOLE);
-        check_visits(plan, stored, &visit, halves, &file_at, &grain_at, &shard);
+        assert_false(visit.is_part);
+        check_parts(plan, stored, &visit, part_count, &file_at, &grain_at, &shard);
     }
     assert_int_equal(file_at, plan->output.shards[shard].file_bytes);
     assert_int_equal(grain_at, plan->grain_count);
@@ -301,8 +303,9 @@ static void check_plan(const struct of_plan *plan)
     struct stored stored;
 
     open_stored(plan, &stored);
-    check_order(plan, &stored, false);
-    check_order(plan, &stored, true);
+    for (uint32_t part_count = 1; part_count <= 5; part_count++) {
+        check_order(plan, &stored, part_count);
+    }
     close_stored(&stored);
     for (uint32_t i = 0; i < plan->how.line_count; i++) {
         assert_int_equal(plan->how.lines[i].bytes,
@@ -413,9 +416,9 @@ static void small_neighbours_travel_together(void **state)
     tmpdir_remove(&dir);
 }
 
-/* What only whole tiles do right is not halved: copies, single grains, and tiles whose inputs come
+/* What only whole tiles do right is not split: copies, single grains, and tiles whose inputs come
  * in rounds. */
-static void merged_tiles_have_halves(void **state)
+static void merged_tiles_are_split(void **state)
 {
     const struct mk_tensor tensors[] = {
         {.name = "a", .dtype = ONEFOLD_DTYPE_F32, .rank = 1, .shape = {100}},
@@ -440,34 +443,34 @@ static void merged_tiles_have_halves(void **state)
     assert_int_equal(planned.plan->visit_count, 5);
     of_plan_visit(planned.plan, 0, &visit);
     assert_int_equal(visit.step_count, 4);
-    assert_true(of_plan_has_halves(planned.plan, &visit));
-    of_plan_halve(planned.plan, &visit, OF_VISIT_SECOND_HALF);
+    assert_true(of_plan_split(planned.plan, 2, 2, &visit));
     assert_true(visit.first_step == 3 && visit.step_count == 1 && visit.elem_count == 120);
     of_plan_visit(planned.plan, 1, &visit);
     assert_true(visit.first_step == 4 && visit.grain_count > 1);
-    assert_false(of_plan_has_halves(planned.plan, &visit));
+    assert_true(of_plan_split(planned.plan, 0, 2, &visit) && !visit.is_part);
     of_plan_visit(planned.plan, 3, &visit);
     assert_true(visit.first_step == 5 && visit.grain_count == 4);
-    assert_true(of_plan_has_halves(planned.plan, &visit));
     planned.plan->how.area_count = 1;
-    assert_false(of_plan_has_halves(planned.plan, &visit));
+    assert_true(of_plan_split(planned.plan, 0, 2, &visit) && !visit.is_part);
     planned.plan->how.area_count = 2;
+    assert_false(of_plan_split(planned.plan, 0, 2, &visit));
+    assert_true(visit.is_part && visit.grain_count == 2);
     of_plan_visit(planned.plan, 4, &visit);
     assert_int_equal(visit.elem_count, 1);
-    assert_false(of_plan_has_halves(planned.plan, &visit));
+    assert_true(of_plan_split(planned.plan, 0, 2, &visit) && !visit.is_part);
     planned_finish(&planned);
     tmpdir_remove(&dir);
 }
 
-/* A bundle is cut between two tensors, as near to the middle as they allow; not where one of them
- * has all there is. */
+/* A bundle is cut behind the tensor with which half of its elements are reached, or not at all when
+ * there is nothing behind it. */
 static void bundles_are_cut_between_tensors(void **state)
 {
     static const struct {
         int64_t sizes[4];
-        uint32_t first_steps; /* 0: no halves */
-    } rows[] = {{{1, 1, 1, 1}, 2}, {{9, 1, 1, 1}, 1}, {{1, 1, 1, 9}, 3}, {{1, 9, 1, 1}, 2},
-                {{0, 0, 7, 0}, 0}, {{0, 3, 7, 0}, 2}, {{0, 7, 0, 3}, 2}, {{1, 1, 0, 0}, 1}};
+        uint32_t first_steps; /* 4: all */
+    } rows[] = {{{1, 1, 1, 1}, 2}, {{9, 1, 1, 1}, 1}, {{1, 1, 1, 9}, 4}, {{1, 9, 1, 1}, 2},
+                {{0, 0, 7, 0}, 4}, {{0, 3, 7, 0}, 4}, {{0, 7, 0, 3}, 2}, {{1, 1, 0, 0}, 1}};
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -478,8 +481,7 @@ static void bundles_are_cut_between_tensors(void **state)
             .units = &unit, .unit_count = 1, .visit_count = 1, .tensors = tensors, .steps = steps};
         uint64_t offset = 1000;
         uint64_t grains = 0;
-        struct of_visit whole;
-        struct of_visit halves[2];
+        struct of_visit visit;
 
         for (uint32_t k = 0; k < 4; k++) {
             tensors[k] = (struct of_tensor){.dtype = ONEFOLD_DTYPE_F32,
@@ -490,24 +492,24 @@ static void bundles_are_cut_between_tensors(void **state)
             offset += tensors[k].byte_count;
             grains += rows[i].sizes[k] > 0;
         }
-        of_plan_visit(&plan, 0, &whole);
-        assert_int_equal(of_plan_has_halves(&plan, &whole), rows[i].first_steps > 0);
-        if (rows[i].first_steps == 0) {
-            continue;
+        of_plan_visit(&plan, 0, &visit);
+        assert_int_equal(of_plan_split(&plan, 0, 2, &visit), rows[i].first_steps == 4);
+        assert_int_equal(visit.first_step, 0);
+        assert_int_equal(visit.step_count, rows[i].first_steps);
+        assert_int_equal(visit.out_offset, 1000);
+        assert_int_equal(visit.is_part, rows[i].first_steps < 4);
+        if (visit.is_part) {
+            const uint64_t grain = visit.grain_count;
+            const uint64_t end = visit.out_offset + visit.out_bytes;
+
+            of_plan_visit(&plan, 0, &visit);
+            assert_true(of_plan_split(&plan, grain, 2, &visit));
+            assert_int_equal(visit.first_step, rows[i].first_steps);
+            assert_int_equal(visit.step_count, 4 - rows[i].first_steps);
+            assert_int_equal(visit.out_offset, end);
+            assert_int_equal(visit.out_offset + visit.out_bytes, offset);
+            assert_int_equal(visit.first_grain + visit.grain_count, grains);
         }
-        for (int k = 0; k < 2; k++) {
-            halves[k] = whole;
-            of_plan_halve(&plan, &halves[k], k == 0 ? OF_VISIT_FIRST_HALF : OF_VISIT_SECOND_HALF);
-        }
-        assert_int_equal(halves[0].step_count, rows[i].first_steps);
-        assert_int_equal(halves[1].step_count, 4 - rows[i].first_steps);
-        assert_int_equal(halves[1].first_step, rows[i].first_steps);
-        assert_int_equal(halves[0].out_offset, whole.out_offset);
-        assert_int_equal(halves[1].out_offset, halves[0].out_offset + halves[0].out_bytes);
-        assert_int_equal(halves[0].out_bytes + halves[1].out_bytes, whole.out_bytes);
-        assert_int_equal(halves[0].elem_count + halves[1].elem_count, whole.elem_count);
-        assert_int_equal(halves[1].first_grain, halves[0].first_grain + halves[0].grain_count);
-        assert_int_equal(halves[0].grain_count + halves[1].grain_count, whole.grain_count);
     }
 }
 
@@ -516,7 +518,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_plan_covers_the_output),
         cmocka_unit_test(small_neighbours_travel_together),
-        cmocka_unit_test(merged_tiles_have_halves),
+        cmocka_unit_test(merged_tiles_are_split),
         cmocka_unit_test(bundles_are_cut_between_tensors),
     };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lanes: whatever their number and that of the slots, every tile is fed once, in whole or in its
- * halves, each shard in order and in one lane, and somebody is always due. */
+/* Lanes: whatever their number and that of the slots, every tile is fed once, in whole or in
+ * parts, each shard in order and in one lane, and somebody is always due. */
 #include "run/lane.h"
 
 #include "../plan/planned.h"
@@ -12,7 +12,7 @@ static struct tmpdir dir;
 static struct planned planned;
 static char names[TENSORS][32];
 
-/* Tensors of one to twelve grains, a few of them to a shard, and shards of their own. */
+/* Tensors of one to thirty grains, a few of them to a shard, and shards of their own. */
 static int set_up(void **state)
 {
     struct prng prng = prng_make(7);
@@ -26,7 +26,7 @@ static int set_up(void **state)
         tensors[i] = (struct mk_tensor){.name = names[i],
                                         .dtype = ONEFOLD_DTYPE_BF16,
                                         .rank = 1,
-                                        .shape = {65536 * prng_between(&prng, 1, 12)}};
+                                        .shape = {65536 * prng_between(&prng, 1, 30)}};
     }
     mk_folder(tmpdir_join(dir.path, "a").text, tensors, TENSORS);
     (void)snprintf(recipe, sizeof(recipe),
@@ -34,7 +34,7 @@ static int set_up(void **state)
                    dir.path);
     planned_parse(&planned, recipe);
     planned.options.out_shard_bytes = 1000000;
-    planned.options.tile_grains_max = 2;
+    planned.options.tile_grains_max = 5;
     planned_build(&planned);
     if (planned.status != ONEFOLD_OK) {
         fail_msg("%s", planned.err.message);
@@ -62,52 +62,55 @@ static void one_lane_is_the_order_of_the_plan(void **state)
     of_lanes_begin(&lanes, planned.plan, 1, false);
     for (uint64_t i = 0; i < planned.plan->visit_count; i++) {
         assert_false(of_lanes_are_dry(&lanes, UINT64_MAX));
-        assert_true(of_lanes_feed(&lanes, UINT64_MAX, false, &visit, &turn));
+        assert_true(of_lanes_feed(&lanes, UINT64_MAX, 1, &visit, &turn));
         assert_int_equal(visit.number, i);
-        assert_int_equal(visit.part, OF_VISIT_WHOLE);
+        assert_false(visit.is_part);
         assert_int_equal(turn.lane, 0);
         assert_int_equal(turn.number, i);
         assert_true(turn.ends_tile);
     }
     assert_true(of_lanes_are_dry(&lanes, UINT64_MAX));
-    assert_false(of_lanes_feed(&lanes, UINT64_MAX, false, &visit, &turn));
+    assert_false(of_lanes_feed(&lanes, UINT64_MAX, 1, &visit, &turn));
 }
 
-/* The second half comes right behind the first, whatever is asked for then, and the tile has passed
- * with it. */
-static void halves_follow_each_other(void **state)
+/* Parts come right behind each other, the rest of the tile as it is asked for then, and the tile
+ * has passed with the last one. */
+static void parts_follow_each_other(void **state)
 {
     struct of_lanes lanes;
-    struct of_turn turns[2];
+    struct of_turn turns[3];
     struct of_visit whole;
     struct of_visit visit;
-    uint64_t first = 0;
+    uint64_t grain;
 
     (void)state;
-    for (;; first++) {
-        of_plan_visit(planned.plan, first, &whole);
-        if (of_plan_has_halves(planned.plan, &whole)) {
+    of_lanes_begin(&lanes, planned.plan, 1, false);
+    for (uint64_t i = 0;; i++) {
+        assert_int_equal(of_lanes_passed_count(&lanes), i);
+        of_plan_visit(planned.plan, i, &whole);
+        if (whole.grain_count == 5) {
             break;
         }
+        assert_true(of_lanes_feed(&lanes, UINT64_MAX, 1, &visit, &turns[0]));
+        of_lanes_retire(&lanes, &turns[0]);
     }
-    of_lanes_begin(&lanes, planned.plan, 1, false);
-    for (uint64_t i = 0; i <= first; i++) {
-        assert_int_equal(of_lanes_passed_count(&lanes), i);
-        assert_true(of_lanes_feed(&lanes, UINT64_MAX, i == first, &visit, &turns[0]));
-        if (i < first) {
-            of_lanes_retire(&lanes, &turns[0]);
-        }
+    grain = whole.first_grain;
+    for (uint32_t i = 0; i < 3; i++) {
+        /* A quarter, a quarter, and the rest. */
+        assert_false(of_lanes_are_dry(&lanes, whole.number + 1));
+        assert_true(of_lanes_feed(&lanes, whole.number + 1, i < 2 ? 4 : 1, &visit, &turns[i]));
+        assert_true(visit.number == whole.number && visit.is_part);
+        assert_int_equal(visit.first_grain, grain);
+        assert_int_equal(turns[i].ends_tile, i == 2);
+        grain += visit.grain_count;
     }
-    assert_true(visit.number == first && visit.part == OF_VISIT_FIRST_HALF);
-    assert_false(turns[0].ends_tile || of_lanes_are_dry(&lanes, first + 1));
-    assert_true(of_lanes_feed(&lanes, first + 1, false, &visit, &turns[1]));
-    assert_true(visit.number == first && visit.part == OF_VISIT_SECOND_HALF);
-    assert_int_equal(visit.first_grain + visit.grain_count, whole.first_grain + whole.grain_count);
-    assert_true(turns[1].ends_tile && of_lanes_are_dry(&lanes, first + 1));
-    of_lanes_retire(&lanes, &turns[0]);
-    assert_int_equal(of_lanes_passed_count(&lanes), first);
-    of_lanes_retire(&lanes, &turns[1]);
-    assert_int_equal(of_lanes_passed_count(&lanes), first + 1);
+    assert_int_equal(grain, whole.first_grain + whole.grain_count);
+    assert_true(of_lanes_are_dry(&lanes, whole.number + 1));
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(of_lanes_passed_count(&lanes), whole.number);
+        of_lanes_retire(&lanes, &turns[i]);
+    }
+    assert_int_equal(of_lanes_passed_count(&lanes), whole.number + 1);
 }
 
 static void lanes_with_fewer_slots_come_first(void **state)
@@ -119,7 +122,7 @@ static void lanes_with_fewer_slots_come_first(void **state)
     (void)state;
     of_lanes_begin(&lanes, planned.plan, 3, false);
     for (uint32_t i = 0; i < 6; i++) {
-        assert_true(of_lanes_feed(&lanes, UINT64_MAX, false, &visit, &turns[i]));
+        assert_true(of_lanes_feed(&lanes, UINT64_MAX, 1, &visit, &turns[i]));
         assert_int_equal(turns[i].lane, i % 3);
         assert_int_equal(turns[i].number, i / 3);
     }
@@ -127,7 +130,7 @@ static void lanes_with_fewer_slots_come_first(void **state)
     of_lanes_leave(&lanes, &turns[1]);
     assert_true(of_lanes_is_due(&lanes, &turns[0]) && of_lanes_is_due(&lanes, &turns[4]));
     assert_false(of_lanes_is_due(&lanes, &turns[3]) || of_lanes_is_due(&lanes, &turns[5]));
-    assert_true(of_lanes_feed(&lanes, UINT64_MAX, false, &visit, &turns[1]));
+    assert_true(of_lanes_feed(&lanes, UINT64_MAX, 1, &visit, &turns[1]));
     assert_int_equal(turns[1].lane, 1);
     assert_int_equal(of_lanes_passed_count(&lanes), 1);
 }
@@ -167,12 +170,12 @@ static void begin_walk(struct walk *walk, uint32_t lane_count, uint64_t limit)
     of_lanes_begin(&walk->lanes, planned.plan, lane_count, false);
 }
 
-static bool feed(struct walk *walk, bool halves)
+static bool feed(struct walk *walk, uint32_t part_count)
 {
     struct held *held = &walk->held[walk->held_count];
     struct of_visit *visit = &held->visit;
 
-    if (!of_lanes_feed(&walk->lanes, walk->limit, halves, visit, &held->turn)) {
+    if (!of_lanes_feed(&walk->lanes, walk->limit, part_count, visit, &held->turn)) {
         assert_true(of_lanes_are_dry(&walk->lanes, walk->limit));
         return false;
     }
@@ -227,7 +230,7 @@ static void every_visit_is_fed_once_and_somebody_is_due(void **state)
 
         begin_walk(&walk, lane_count, limit);
         while (fed || walk.held_count > 0) {
-            fed = walk.held_count < slot_count && feed(&walk, prng_below(&prng, 2) == 0);
+            fed = walk.held_count < slot_count && feed(&walk, (uint32_t)prng_between(&prng, 1, 4));
             if (walk.held_count > 0 && (!fed || prng_below(&prng, 3) == 0)) {
                 retire(&walk, &prng);
                 fed = true;
@@ -253,10 +256,10 @@ static void a_limit_holds_for_visits_not_fed_yet(void **state)
     (void)state;
     of_lanes_begin(&lanes, planned.plan, 4, false);
     for (uint32_t i = 0; i < 4; i++) {
-        assert_true(of_lanes_feed(&lanes, UINT64_MAX, false, &failed, &turn));
+        assert_true(of_lanes_feed(&lanes, UINT64_MAX, 1, &failed, &turn));
     }
     assert_int_equal(failed.out_shard, 3);
-    while (of_lanes_feed(&lanes, failed.number, false, &visit, &turn)) {
+    while (of_lanes_feed(&lanes, failed.number, 1, &visit, &turn)) {
         assert_true(visit.number < failed.number);
         count++;
     }
@@ -270,7 +273,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_lane_is_the_order_of_the_plan),
-        cmocka_unit_test(halves_follow_each_other),
+        cmocka_unit_test(parts_follow_each_other),
         cmocka_unit_test(lanes_with_fewer_slots_come_first),
         cmocka_unit_test(every_visit_is_fed_once_and_somebody_is_due),
         cmocka_unit_test(a_limit_holds_for_visits_not_fed_yet),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The pace of reads: halves where they are faster, whole tiles where they are, and from the page
- * cache; and never more underway than was planned. */
+/* The pace of reads: parts of tiles where they are faster, whole tiles where those are, and from
+ * the page cache; and never more underway than was planned. */
 #include "run/pace.h"
 
 #include "base/limits.h"
@@ -11,7 +11,12 @@
 
 #include <cmocka.h>
 
-static const struct of_how how = {.flight_bytes = 20 * OF_MIB};
+/* Base and three of 2 GB. */
+static const struct of_plan plan = {.read_bytes = 8 * OF_GIB,
+                                    .how = {.flight_bytes = 20 * OF_MIB,
+                                            .area_count = 3,
+                                            .area_bytes = OF_MIB,
+                                            .base_area_bytes = OF_MIB}};
 
 /* A run so far. */
 struct run {
@@ -21,30 +26,30 @@ struct run {
     uint64_t now_ns;
 };
 
-static void begin(struct run *run, enum of_halves halves)
+static void begin(struct run *run, enum of_split split)
 {
     *run = (struct run){.now_ns = 1};
-    of_pace_init(&run->pace, &how, halves);
+    of_pace_init(&run->pace, &plan, split);
     of_pace_begin(&run->pace);
 }
 
 /* Tiles of 4 MiB from a disk on which each takes so many ns in whole, and in halves; returns how
- * many were halved. */
+ * many were split. */
 static uint32_t read_tiles(struct run *run, uint32_t count, uint64_t whole_ns, uint64_t halves_ns)
 {
-    uint32_t halved = 0;
+    uint32_t split = 0;
 
     for (uint32_t i = 0; i < count; i++) {
-        const bool halves = of_pace_halves(&run->pace);
+        const bool halves = of_pace_parts(&run->pace) == 2;
 
-        assert_true(of_pace_flight_bytes(&run->pace) <= how.flight_bytes);
-        assert_int_equal(of_pace_flight_bytes(&run->pace) < how.flight_bytes, halves);
-        halved += halves;
+        assert_true(of_pace_flight_bytes(&run->pace) <= plan.how.flight_bytes);
+        assert_int_equal(of_pace_flight_bytes(&run->pace) < plan.how.flight_bytes, halves);
+        split += halves;
         run->read_bytes += 4 * OF_MIB;
         run->now_ns += halves ? halves_ns : whole_ns;
         of_pace_note(&run->pace, run->read_bytes, run->cache_bytes, run->now_ns);
     }
-    return halved;
+    return split;
 }
 
 static void test_the_faster_pace_is_kept(void **state)
@@ -52,10 +57,10 @@ static void test_the_faster_pace_is_kept(void **state)
     struct run run;
 
     (void)state;
-    begin(&run, OF_HALVES_FOUND_OUT);
-    assert_false(of_pace_halves(&run.pace));
-    assert_in_range(read_tiles(&run, 1000, 2000, 1800), 800, 900);
-    begin(&run, OF_HALVES_FOUND_OUT);
+    begin(&run, OF_SPLIT_FOUND_OUT);
+    assert_int_equal(of_pace_parts(&run.pace), 2);
+    assert_in_range(read_tiles(&run, 1000, 2000, 1800), 850, 900);
+    begin(&run, OF_SPLIT_FOUND_OUT);
     assert_in_range(read_tiles(&run, 1000, 1800, 2000), 100, 150);
 }
 
@@ -64,17 +69,20 @@ static void test_cached_tiles_are_whole(void **state)
     struct run run;
 
     (void)state;
-    begin(&run, OF_HALVES_FOUND_OUT);
+    begin(&run, OF_SPLIT_FOUND_OUT);
     (void)read_tiles(&run, 300, 2000, 1000);
-    assert_true(of_pace_halves(&run.pace));
+    assert_int_equal(of_pace_parts(&run.pace), 2);
     for (uint32_t i = 0; i < 1000; i++) {
         run.cache_bytes += 4 * OF_MIB;
         run.now_ns += 1000;
         of_pace_note(&run.pace, run.read_bytes, run.cache_bytes, run.now_ns);
-        assert_false(of_pace_halves(&run.pace));
+        assert_int_equal(of_pace_parts(&run.pace), 1);
+        assert_int_equal(of_pace_flight_bytes(&run.pace), plan.how.flight_bytes);
     }
-    /* Begins anew. */
-    assert_in_range(read_tiles(&run, 1000, 2000, 1800), 800, 900);
+    /* Begins anew, with what comes from the disk. */
+    run.read_bytes += 4 * OF_MIB;
+    of_pace_note(&run.pace, run.read_bytes, run.cache_bytes, run.now_ns);
+    assert_in_range(read_tiles(&run, 1000, 1800, 2000), 100, 150);
 }
 
 /* What lies between two passes is no disk's time. */
@@ -83,30 +91,72 @@ static void test_time_between_passes_does_not_count(void **state)
     struct run run;
 
     (void)state;
-    begin(&run, OF_HALVES_FOUND_OUT);
-    /* In the middle of what counts of the first halves. */
-    (void)read_tiles(&run, 64 + 48, 2000, 1800);
-    assert_true(of_pace_halves(&run.pace));
+    begin(&run, OF_SPLIT_FOUND_OUT);
+    /* In the middle of what counts of the first parts. */
+    (void)read_tiles(&run, 48, 2000, 1800);
+    assert_int_equal(of_pace_parts(&run.pace), 2);
     run.now_ns += UINT64_C(1000000000);
     of_pace_begin(&run.pace);
-    assert_in_range(read_tiles(&run, 1000, 2000, 1800), 800, 950);
+    assert_in_range(read_tiles(&run, 1000, 2000, 1800), 850, 900);
+}
+
+/* An eighth of a small merge is read for its first trial, but not less than 512 MiB. */
+static void test_trials_are_short_in_small_merges(void **state)
+{
+    static const struct {
+        uint64_t read_bytes;
+        uint32_t first_parts; /* tiles until whole ones are tried */
+    } rows[] = {{0, 32}, {4 * OF_GIB, 32}, {6 * OF_GIB, 48}, {8 * OF_GIB, 64}, {80 * OF_GIB, 64}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct of_plan other = plan;
+        struct run run;
+        uint32_t count = 0;
+
+        other.read_bytes = rows[i].read_bytes;
+        begin(&run, OF_SPLIT_FOUND_OUT);
+        of_pace_init(&run.pace, &other, OF_SPLIT_FOUND_OUT);
+        run.read_bytes = 1;
+        of_pace_note(&run.pace, run.read_bytes, 0, run.now_ns);
+        while (of_pace_parts(&run.pace) == 2) {
+            (void)read_tiles(&run, 1, 2000, 2000);
+            count++;
+        }
+        assert_int_equal(count, rows[i].first_parts);
+    }
 }
 
 static void test_tests_say_how(void **state)
 {
     struct run run;
-    uint32_t halved = 0;
+    uint32_t split = 0;
 
     (void)state;
-    begin(&run, OF_HALVES_NEVER);
+    begin(&run, OF_SPLIT_NEVER);
     assert_int_equal(read_tiles(&run, 1000, 2000, 1000), 0);
-    begin(&run, OF_HALVES_ALWAYS);
+    begin(&run, OF_SPLIT_ALWAYS);
     assert_int_equal(read_tiles(&run, 1000, 1000, 2000), 1000);
-    begin(&run, OF_HALVES_MIXED);
+    begin(&run, OF_SPLIT_MIXED);
     for (uint32_t i = 0; i < 100; i++) {
-        halved += of_pace_halves(&run.pace);
+        split += of_pace_parts(&run.pace) > 1;
     }
-    assert_in_range(halved, 30, 60);
+    assert_in_range(split, 30, 99);
+}
+
+/* Of many inputs less is read of each. */
+static void test_large_tiles_have_quarters(void **state)
+{
+    const struct of_plan large = {
+        .how = {.area_count = 8, .area_bytes = OF_MIB, .base_area_bytes = OF_MIB}};
+    const struct of_plan small = {.how = {.area_count = 2, .area_bytes = OF_MIB}};
+    struct of_pace pace;
+
+    (void)state;
+    of_pace_init(&pace, &large, OF_SPLIT_ALWAYS);
+    assert_int_equal(of_pace_parts(&pace), 4);
+    of_pace_init(&pace, &small, OF_SPLIT_ALWAYS);
+    assert_int_equal(of_pace_parts(&pace), 2);
 }
 
 static void test_tiles_are_counted_once(void **state)
@@ -115,14 +165,14 @@ static void test_tiles_are_counted_once(void **state)
     struct run run;
 
     (void)state;
-    begin(&run, OF_HALVES_MIXED);
-    of_pace_fed(&run.pace, &visit);
-    visit.part = OF_VISIT_FIRST_HALF;
-    of_pace_fed(&run.pace, &visit);
-    visit.part = OF_VISIT_SECOND_HALF;
-    of_pace_fed(&run.pace, &visit);
+    begin(&run, OF_SPLIT_MIXED);
+    of_pace_fed(&run.pace, &visit, true);
+    visit.is_part = true;
+    of_pace_fed(&run.pace, &visit, false);
+    of_pace_fed(&run.pace, &visit, false);
+    of_pace_fed(&run.pace, &visit, true);
     assert_int_equal(run.pace.tile_count, 2);
-    assert_int_equal(run.pace.halved_count, 1);
+    assert_int_equal(run.pace.split_count, 1);
 }
 
 int main(void)
@@ -131,7 +181,9 @@ int main(void)
         cmocka_unit_test(test_the_faster_pace_is_kept),
         cmocka_unit_test(test_cached_tiles_are_whole),
         cmocka_unit_test(test_time_between_passes_does_not_count),
+        cmocka_unit_test(test_trials_are_short_in_small_merges),
         cmocka_unit_test(test_tests_say_how),
+        cmocka_unit_test(test_large_tiles_have_quarters),
         cmocka_unit_test(test_tiles_are_counted_once),
     };
 

@@ -35,7 +35,7 @@ static void test_the_better_way_is_kept(void **state)
 {
     static const uint64_t first_better[WAYS] = {400000, 500000};
     static const uint64_t second_better[WAYS] = {500000, 400000};
-    static const uint64_t alike[WAYS] = {500000, 500000};
+    static const uint64_t alike[WAYS] = {500000, 496000};
     struct of_trial trial;
 
     (void)state;
