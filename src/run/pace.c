@@ -6,7 +6,7 @@
 #include "base/num.h"
 
 /* After a change the disk took up to 128 MiB to get faster or slower; as much again is timed. Of a
- * smaller merge an eighth is spent on a trial of four stages, as long as they are not too short to
+ * smaller merge a tenth is spent on a trial of three stages, as long as they are not too short to
  * tell anything. */
 #define STAGE_BYTES_MAX (256 * OF_MIB)
 #define STAGE_BYTES_MIN (128 * OF_MIB)

@@ -59,9 +59,9 @@ static void test_the_faster_pace_is_kept(void **state)
     (void)state;
     begin(&run, OF_SPLIT_FOUND_OUT);
     assert_int_equal(of_pace_parts(&run.pace), 2);
-    assert_in_range(read_tiles(&run, 1000, 2000, 1800), 850, 900);
+    assert_in_range(read_tiles(&run, 1000, 2000, 1800), 900, 940);
     begin(&run, OF_SPLIT_FOUND_OUT);
-    assert_in_range(read_tiles(&run, 1000, 1800, 2000), 100, 150);
+    assert_in_range(read_tiles(&run, 1000, 1800, 2000), 120, 150);
 }
 
 static void test_cached_tiles_are_whole(void **state)
@@ -82,7 +82,7 @@ static void test_cached_tiles_are_whole(void **state)
     /* Begins anew, with what comes from the disk. */
     run.read_bytes += 4 * OF_MIB;
     of_pace_note(&run.pace, run.read_bytes, run.cache_bytes, run.now_ns);
-    assert_in_range(read_tiles(&run, 1000, 1800, 2000), 100, 150);
+    assert_in_range(read_tiles(&run, 1000, 1800, 2000), 120, 150);
 }
 
 /* What lies between two passes is no disk's time. */
@@ -97,10 +97,10 @@ static void test_time_between_passes_does_not_count(void **state)
     assert_int_equal(of_pace_parts(&run.pace), 2);
     run.now_ns += UINT64_C(1000000000);
     of_pace_begin(&run.pace);
-    assert_in_range(read_tiles(&run, 1000, 2000, 1800), 850, 900);
+    assert_in_range(read_tiles(&run, 1000, 2000, 1800), 900, 940);
 }
 
-/* An eighth of a small merge is read for its first trial, but not less than 512 MiB. */
+/* A tenth of a small merge is read for its first trial, but not less than 384 MiB. */
 static void test_trials_are_short_in_small_merges(void **state)
 {
     static const struct {
