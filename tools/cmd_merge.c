@@ -55,7 +55,7 @@ static void say_way(struct out *out, const onefold_run_stats *stats)
                 out_bytes(stats->cache_bytes).text, way, stats->io);
     }
     if (stats->split_count > 0) {
-        out_say(out, "%llu of %llu tiles in parts, as this disk was faster so",
+        out_say(out, "tiles: %llu of %llu in parts; what is faster is found out meanwhile",
                 (unsigned long long)stats->split_count, (unsigned long long)stats->tile_count);
     }
 }

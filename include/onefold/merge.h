@@ -175,7 +175,7 @@ typedef struct onefold_run_stats {
     uint64_t written_bytes;
     uint64_t shared_bytes; /* of these, not written: the file system shares an input's blocks */
     uint64_t tile_count;   /* of all passes */
-    uint64_t split_count;  /* of these, read and written in parts: the disk was faster so */
+    uint64_t split_count;  /* of these, in parts: tried, and kept where it is faster */
     uint64_t wall_ns;
     uint64_t io_wait_ns;     /* the control thread had nothing to do but wait for the disk */
     uint64_t worker_idle_ns; /* summed over workers */
