@@ -48,8 +48,7 @@ struct of_turn {
 void of_lanes_begin(struct of_lanes *lanes, const struct of_plan *plan, uint32_t count,
                     bool survey);
 /* The visit to feed next, among those of tiles below `limit`: of the lane with the fewest visits in
- * slots. Tiles are visited in so many parts from now on. Returns false when
- * there is none. */
+ * slots. From now on tiles are visited in so many parts. Returns false when there is none. */
 bool of_lanes_feed(struct of_lanes *lanes, uint64_t limit, uint32_t part_count,
                    struct of_visit *ret_visit, struct of_turn *ret_turn);
 /* Is there nothing to feed below `limit`? */

@@ -4,7 +4,6 @@
 
 #include "base/attr.h"
 #include "base/limits.h"
-#include "base/num.h"
 
 /* One in twelve bytes is read for a trial, of these a third or two in the worse way. */
 enum { STAGES_BETWEEN = 32 };
