@@ -460,30 +460,20 @@ static void test_interrupt_leaves_nothing(void **state)
     }
 }
 
-/* Two tensors of different output shards have a bad value each, the first one in its last tile. It
- * is named, also when the other one is met in another lane before that tile was even fed. */
-static void test_lowest_failure_is_reported(void **state)
+/* Merges the base and a model that has bad values; each time the same one is named. */
+static void assert_one_is_named(const struct world *world, const char *folder, uint32_t tensor,
+                                uint64_t elem, bool in_parts)
 {
-    enum { FIRST = 0, SECOND = 5 };
-    static uint16_t first_values[523 * 401];
-    static uint16_t second_values[257 * 255];
-    struct world *world = *state;
-    struct tmpdir_name folder = tmpdir_join(world->dir.path, "bad");
     char recipe[3 * TMPDIR_PATH_MAX];
     char first[sizeof(((onefold_error *)NULL)->message)] = "";
+    char place[32];
 
-    first_values[523 * 401 - 1] = 0x7fc0;
-    second_values[0] = 0x7fc0;
-    tensors[FIRST].bytes = first_values;
-    tensors[SECOND].bytes = second_values;
-    make_model(folder.text, 9);
-    tensors[FIRST].bytes = NULL;
-    tensors[SECOND].bytes = NULL;
     (void)snprintf(recipe, sizeof(recipe),
                    "merge_method: linear\nout_dtype: bfloat16\nparameters: {weight: 1}\nmodels:\n  "
                    "- model: %s\n  - model: "
                    "%s\n",
-                   world->base.text, folder.text);
+                   world->base.text, folder);
+    (void)snprintf(place, sizeof(place), " %llu", (unsigned long long)elem);
     for (uint64_t seed = 1; seed <= SEEDS_STANDARD; seed++) {
         struct prng prng = prng_make(seed);
         struct io_fake_settings settings = {.seed = seed, .hold_percent = 60};
@@ -494,6 +484,12 @@ static void test_lowest_failure_is_reported(void **state)
         vary(&merging, &prng);
         merging.plan_options.hash_thread_count = seed == 1 ? 1 : 1 + (uint32_t)seed % 4;
         merging.run_options.backend = &io_fake_backend;
+        if (in_parts) {
+            merging.plan_options.tile_grains_max = 4;
+            merging.plan_options.slot_count_max = 9;
+            merging.plan_options.area_count_max = INPUTS;
+            merging.run_options.split = OF_SPLIT_ALWAYS;
+        }
         if (merging_run(&merging, recipe) != ONEFOLD_E_VALUE) {
             fail_msg("seed %llu: %s [%s]", (unsigned long long)seed, merging.error.message,
                      merging.error.id);
@@ -502,10 +498,47 @@ static void test_lowest_failure_is_reported(void **state)
         assert_nothing_left(world);
         if (seed == 1) {
             (void)snprintf(first, sizeof(first), "%s", merging.error.message);
-            assert_non_null(strstr(first, tensors[FIRST].name));
+            assert_non_null(strstr(first, tensors[tensor].name));
+            assert_non_null(strstr(first, place));
         }
         assert_string_equal(merging.error.message, first);
     }
+}
+
+/* Two tensors of different output shards have a bad value each, the first one in its last tile. It
+ * is named, also when the other one is met in another lane before that tile was even fed. */
+static void test_lowest_failure_is_reported(void **state)
+{
+    enum { FIRST = 0, SECOND = 5 };
+    static uint16_t first_values[523 * 401];
+    static uint16_t second_values[257 * 255];
+    struct world *world = *state;
+    struct tmpdir_name folder = tmpdir_join(world->dir.path, "bad");
+
+    first_values[523 * 401 - 1] = 0x7fc0;
+    second_values[0] = 0x7fc0;
+    tensors[FIRST].bytes = first_values;
+    tensors[SECOND].bytes = second_values;
+    make_model(folder.text, 9);
+    tensors[FIRST].bytes = NULL;
+    tensors[SECOND].bytes = NULL;
+    assert_one_is_named(world, folder.text, FIRST, 523 * 401 - 1, false);
+}
+
+/* A tensor of one tile has bad values in its first grain and in its last: in two parts of the tile.
+ */
+static void test_lowest_failure_in_a_tile_is_reported(void **state)
+{
+    static uint16_t values[523 * 401];
+    struct world *world = *state;
+    struct tmpdir_name folder = tmpdir_join(world->dir.path, "twice-bad");
+
+    values[65535] = 0x7fc0;
+    values[523 * 401 - 1] = 0x7fc0;
+    tensors[0].bytes = values;
+    make_model(folder.text, 9);
+    tensors[0].bytes = NULL;
+    assert_one_is_named(world, folder.text, 0, 65535, true);
 }
 
 int main(void)
@@ -521,6 +554,7 @@ int main(void)
         cmocka_unit_test(test_interrupt_leaves_nothing),
         cmocka_unit_test(test_changed_input),
         cmocka_unit_test(test_lowest_failure_is_reported),
+        cmocka_unit_test(test_lowest_failure_in_a_tile_is_reported),
     };
 
     return cmocka_run_group_tests_name("sim_merge", tests, set_up, tear_down);
