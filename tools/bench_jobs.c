@@ -220,7 +220,8 @@ static onefold_status add_raw(const struct bench *bench, struct bench_group *gro
     if (find_raw(bench, group, like, BENCH_RAW_PLAIN, ret_index, err) != ONEFOLD_OK) {
         return err->status;
     }
-    for (size_t i = 0; i < 2 && (bench->wish.caches & (1U << BENCH_COLD)); i++) {
+    for (size_t i = 0;
+         i < sizeof(others) / sizeof(others[0]) && (bench->wish.caches & (1U << BENCH_COLD)); i++) {
         uint32_t other;
 
         if (!(bench->wish.against & others[i].bit)) {

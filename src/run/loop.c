@@ -27,17 +27,12 @@ static bool is_lower(const struct of_run *run, const struct of_visit *visit)
     return run->failed_visit == UINT64_MAX || visit->first_grain < run->failed_grain;
 }
 
-static void fail_at(struct of_run *run, uint64_t number, uint64_t grain, const onefold_error *error)
-{
-    run->failed_visit = number;
-    run->failed_grain = grain;
-    run->error = *error;
-}
-
 static void fail(struct of_run *run, const struct of_visit *visit, const onefold_error *error)
 {
     if (is_lower(run, visit)) {
-        fail_at(run, visit->number, visit->first_grain, error);
+        run->failed_visit = visit->number;
+        run->failed_grain = visit->first_grain;
+        run->error = *error;
     }
 }
 
@@ -200,12 +195,13 @@ static void note_worked(struct of_run *run, struct of_slot *slot)
 /* Returns whether anything came back. */
 static bool take_back(struct of_run *run)
 {
+    static const struct of_visit first = {0};
     struct of_slot *slot;
     onefold_error error;
     bool any = of_buffers_take(&run->buffers, &error);
 
     if (any && error.status != ONEFOLD_OK) {
-        fail_at(run, 0, 0, &error); /* no visit's own, and none can go on */
+        fail(run, &first, &error); /* no visit's own, and none can go on */
     }
 
     while ((slot = of_crew_take(&run->crew)) != NULL) {

@@ -6,20 +6,21 @@
 #include "base/num.h"
 
 /* After a change the disk took up to 128 MiB to get faster or slower; as much again is timed. Of a
- * smaller merge a tenth is spent on a trial of three stages, as long as they are not too short to
- * tell anything. */
-#define STAGE_BYTES_MAX (256 * OF_MIB)
-#define STAGE_BYTES_MIN (128 * OF_MIB)
-enum { STAGES_OF_MERGE = 32 };
+ * smaller merge a tenth is spent on a trial of three stretches, as long as they are not too short
+ * to tell anything. */
+#define STRETCH_BYTES_MAX (256 * OF_MIB)
+#define STRETCH_BYTES_MIN (128 * OF_MIB)
+enum { STRETCHES_OF_MERGE = 32 };
 /* Quarters, not halves, of tiles that have as much of each. Of four inputs 512 KiB were best, of
  * nine 256: about as much of all together. */
 #define PART_BYTES_MIN (2 * OF_MIB)
 
 static void begin_trial(struct of_pace *pace)
 {
-    const uint64_t share = pace->plan->read_bytes / STAGES_OF_MERGE;
+    const uint64_t share = pace->plan->read_bytes / STRETCHES_OF_MERGE;
 
-    of_trial_init(&pace->trial, of_num_min(of_num_max(share, STAGE_BYTES_MIN), STAGE_BYTES_MAX));
+    of_trial_init(&pace->trial,
+                  of_num_min(of_num_max(share, STRETCH_BYTES_MIN), STRETCH_BYTES_MAX));
 }
 
 void of_pace_init(struct of_pace *pace, const struct of_plan *plan, enum of_split split)

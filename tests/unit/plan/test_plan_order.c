@@ -376,6 +376,21 @@ static void any_plan_covers_the_output(void **state)
     assert_true(scattered_count > 0);
 }
 
+/* The mean of two models with the same tensors, in a folder of its own. */
+static void plan_two(struct planned *planned, const struct mk_tensor *tensors, size_t count)
+{
+    char text[3 * TMPDIR_PATH_MAX];
+
+    dir = tmpdir_make();
+    planned_sparse(tmpdir_join(dir.path, "x").text, tensors, count);
+    planned_sparse(tmpdir_join(dir.path, "y").text, tensors, count);
+    (void)snprintf(text, sizeof(text),
+                   "merge_method: linear\nmodels: [{model: %s/x}, {model: %s/y}]\n"
+                   "parameters: {weight: 1}\n",
+                   dir.path, dir.path);
+    planned_good(planned, text);
+}
+
 /* Neighbours that are small in every input become one visit; a large one stays alone. */
 static void small_neighbours_travel_together(void **state)
 {
@@ -389,17 +404,9 @@ static void small_neighbours_travel_together(void **state)
     };
     struct planned planned;
     struct of_visit visit;
-    char text[TMPDIR_PATH_MAX * 3];
 
     (void)state;
-    dir = tmpdir_make();
-    planned_sparse(tmpdir_join(dir.path, "x").text, tensors, 6);
-    planned_sparse(tmpdir_join(dir.path, "y").text, tensors, 6);
-    (void)snprintf(text, sizeof(text),
-                   "merge_method: linear\nmodels: [{model: %s/x}, {model: %s/y}]\n"
-                   "parameters: {weight: 1}\n",
-                   dir.path, dir.path);
-    planned_good(&planned, text);
+    plan_two(&planned, tensors, 6);
     of_plan_visit(planned.plan, 0, &visit);
     assert_int_equal(visit.step_count, 3);
     assert_int_equal(visit.grain_count, 2);
@@ -427,19 +434,11 @@ static void merged_tiles_are_split(void **state)
         {.name = "d", .dtype = ONEFOLD_DTYPE_F32, .rank = 1, .shape = {120}},
         {.name = "e", .dtype = ONEFOLD_DTYPE_I32, .rank = 1, .shape = {300000}},
         {.name = "f", .dtype = ONEFOLD_DTYPE_F32, .rank = 1, .shape = {65536 * 4 + 1}}};
-    char text[3 * TMPDIR_PATH_MAX];
     struct planned planned;
     struct of_visit visit;
 
     (void)state;
-    dir = tmpdir_make();
-    planned_sparse(tmpdir_join(dir.path, "x").text, tensors, 6);
-    planned_sparse(tmpdir_join(dir.path, "y").text, tensors, 6);
-    (void)snprintf(text, sizeof(text),
-                   "merge_method: linear\nmodels: [{model: %s/x}, {model: %s/y}]\n"
-                   "parameters: {weight: 1}\n",
-                   dir.path, dir.path);
-    planned_good(&planned, text);
+    plan_two(&planned, tensors, 6);
     assert_int_equal(planned.plan->visit_count, 5);
     of_plan_visit(planned.plan, 0, &visit);
     assert_int_equal(visit.step_count, 4);

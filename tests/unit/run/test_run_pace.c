@@ -26,11 +26,16 @@ struct run {
     uint64_t now_ns;
 };
 
-static void begin(struct run *run, enum of_split split)
+static void begin_with(struct run *run, const struct of_plan *of, enum of_split split)
 {
     *run = (struct run){.now_ns = 1};
-    of_pace_init(&run->pace, &plan, split);
+    of_pace_init(&run->pace, of, split);
     of_pace_begin(&run->pace);
+}
+
+static void begin(struct run *run, enum of_split split)
+{
+    begin_with(run, &plan, split);
 }
 
 /* Tiles of 4 MiB from a disk on which each takes so many ns in whole, and in halves; returns how
@@ -115,8 +120,7 @@ static void test_trials_are_short_in_small_merges(void **state)
         uint32_t count = 0;
 
         other.read_bytes = rows[i].read_bytes;
-        begin(&run, OF_SPLIT_FOUND_OUT);
-        of_pace_init(&run.pace, &other, OF_SPLIT_FOUND_OUT);
+        begin_with(&run, &other, OF_SPLIT_FOUND_OUT);
         run.read_bytes = 1;
         of_pace_note(&run.pace, run.read_bytes, 0, run.now_ns);
         while (of_pace_parts(&run.pace) == 2) {

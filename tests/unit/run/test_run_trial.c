@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#define STAGE_BYTES (128 * OF_MIB)
+#define STRETCH_BYTES (128 * OF_MIB)
 
 enum { CHUNKS = 64 * 1024, WAYS = 2 };
 
@@ -39,9 +39,9 @@ static void test_the_better_way_is_kept(void **state)
     struct of_trial trial;
 
     (void)state;
-    of_trial_init(&trial, STAGE_BYTES);
+    of_trial_init(&trial, STRETCH_BYTES);
     assert_int_equal(of_trial_way(&trial), 0);
-    /* One stage of 35. */
+    /* One stretch of 35. */
     assert_in_range(read_chunks(&trial, CHUNKS, first_better), CHUNKS / 40, CHUNKS / 30);
     /* After the trial that is next. */
     (void)read_chunks(&trial, CHUNKS / 8, second_better);
@@ -58,7 +58,7 @@ static void test_drift_favours_none(void **state)
     uint64_t ways_ns[WAYS] = {400000, 360000};
 
     (void)state;
-    of_trial_init(&trial, STAGE_BYTES);
+    of_trial_init(&trial, STRETCH_BYTES);
     for (uint32_t i = 0; i < 3 * 128; i++) {
         (void)read_chunks(&trial, 1, ways_ns);
         ways_ns[0] += 1000;
@@ -73,13 +73,13 @@ static void test_the_first_half_does_not_count(void **state)
     struct of_trial trial;
 
     (void)state;
-    of_trial_init(&trial, STAGE_BYTES);
-    for (uint32_t stage = 0; stage < 3; stage++) {
+    of_trial_init(&trial, STRETCH_BYTES);
+    for (uint32_t stretch = 0; stretch < 3; stretch++) {
         const uint32_t way = of_trial_way(&trial);
 
-        assert_int_equal(way, stage == 1);
-        of_trial_note(&trial, STAGE_BYTES / 2, way == 1 ? 900000000 : 100000000);
-        of_trial_note(&trial, STAGE_BYTES / 2, way == 1 ? 90000000 : 100000000);
+        assert_int_equal(way, stretch == 1);
+        of_trial_note(&trial, STRETCH_BYTES / 2, way == 1 ? 900000000 : 100000000);
+        of_trial_note(&trial, STRETCH_BYTES / 2, way == 1 ? 90000000 : 100000000);
     }
     assert_int_equal(of_trial_way(&trial), 1);
 }
@@ -90,7 +90,7 @@ static void test_odd_notes(void **state)
     struct of_trial trial;
 
     (void)state;
-    of_trial_init(&trial, STAGE_BYTES);
+    of_trial_init(&trial, STRETCH_BYTES);
     of_trial_note(&trial, 0, 0);
     of_trial_note(&trial, 1, UINT64_C(1) << 60);
     assert_int_equal(of_trial_way(&trial), 0);
