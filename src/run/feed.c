@@ -128,6 +128,7 @@ void of_feed_begin(struct of_slot *slot, const struct of_job_context *job,
     slot->write_pending = false;
     slot->write_unissued = false;
     slot->hash_pending = 0;
+    slot->is_hashed = false;
     of_err_clear(&slot->error);
     for (uint32_t i = 0; i < slot->visit.step_count; i++) {
         slot->counts[i] = (struct of_step_count){0};

@@ -74,15 +74,36 @@ void of_hasher_header(void *context, uint32_t shard_index, const char *data, uin
     update(hasher, sums_of(hasher), shard_index, data, length);
 }
 
-static void hash_slot(struct of_hash_stream *stream, struct of_slot *slot)
+static void hash_slot(struct of_hash_stream *stream, const struct of_slot *slot)
 {
-    struct of_hasher *hasher = stream->hasher;
     const uint64_t start_ns = of_clock_ns();
 
-    update(hasher, stream->sums, slot->visit.out_shard, slot->out, slot->visit.out_bytes);
+    update(stream->hasher, stream->sums, slot->visit.out_shard, slot->out, slot->visit.out_bytes);
     stream->busy_ns += of_clock_ns() - start_ns;
-    of_queue_push(&hasher->done, slot);
-    of_io_wake(hasher->io);
+    atomic_store(&stream->next_number, slot->turn.number + 1);
+}
+
+static void hash_given(struct of_hash_stream *stream, struct of_slot *slot)
+{
+    hash_slot(stream, slot);
+    of_queue_push(&stream->hasher->done, slot);
+    of_io_wake(stream->hasher->io);
+}
+
+static struct of_hash_stream *stream_of(struct of_hasher *hasher, const struct of_slot *slot)
+{
+    return &hasher->streams[slot->turn.lane % hasher->stream_count];
+}
+
+void of_hasher_hash_at_once(struct of_hasher *hasher, struct of_slot *slot)
+{
+    struct of_hash_stream *stream = stream_of(hasher, slot);
+
+    /* What is before it has been hashed, and nobody has what comes after. */
+    if (hasher->crew != NULL && atomic_load(&stream->next_number) == slot->turn.number) {
+        hash_slot(stream, slot);
+        slot->is_hashed = true;
+    }
 }
 
 /* A thread of the stream's own. */
@@ -92,7 +113,7 @@ static void serve(void *context)
     struct of_slot *slot;
 
     while ((slot = of_queue_pop(&stream->todo)) != NULL) {
-        hash_slot(stream, slot);
+        hash_given(stream, slot);
     }
 }
 
@@ -104,7 +125,7 @@ static void help_out(void *context)
 
     do {
         while ((slot = of_queue_try_pop(&stream->todo)) != NULL) {
-            hash_slot(stream, slot);
+            hash_given(stream, slot);
         }
         atomic_store(&stream->is_sent, false);
         /* Who gave a slot just before that sent nobody. */
@@ -167,7 +188,10 @@ static void give(struct of_hash_stream *stream, struct of_slot *slot)
 
 uint32_t of_hasher_give(struct of_hasher *hasher, struct of_slot *slot)
 {
-    give(&hasher->streams[slot->turn.lane % hasher->stream_count], slot);
+    if (slot->is_hashed) {
+        return 0;
+    }
+    give(stream_of(hasher, slot), slot);
     if (!hasher->has_xxh128_stream) {
         return 1;
     }

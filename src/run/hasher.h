@@ -7,7 +7,8 @@
  * own where there are CPUs besides those of the workers, and else whichever worker is free next,
  * before it takes another tile: a thread more than there are CPUs would wait for its share of one
  * while the workers fill all slots and then wait for it
- * (docs/decisions/018-workers-hash.md). Header bytes enter the states before the run.
+ * (docs/decisions/018-workers-hash.md). A worker that has just made what is next in its stream
+ * hashes that at once, from its caches. Header bytes enter the states before the run.
  */
 #ifndef OF_RUN_HASHER_H
 #define OF_RUN_HASHER_H
@@ -41,7 +42,10 @@ struct of_hash_stream {
     struct of_thread thread; /* its own, or */
     struct of_errand errand; /* done by a worker; */
     atomic_bool is_sent;     /* one at a time */
-    uint64_t busy_ns;        /* of whoever serves the stream, valid after stop */
+    /* Number in its lane of the visit to be hashed next. Where workers hash, a stream is of one
+     * lane; whoever has that visit has the states. */
+    _Atomic(uint64_t) next_number;
+    uint64_t busy_ns; /* of whoever serves the stream, valid after stop */
 };
 
 struct of_hasher {
@@ -70,7 +74,11 @@ void of_hasher_header(void *context, uint32_t shard_index, const char *data, uin
 OF_NODISCARD onefold_status of_hasher_start(struct of_hasher *hasher, struct of_io *io,
                                             struct of_crew *crew, const struct of_how *how,
                                             onefold_error *err);
-/* Slots of a lane in output order. Returns how often the slot will come back. */
+/* For a worker that has made the bytes of the slot and not handed it over yet: hashes them now,
+ * where workers hash and their turn has come, and notes that in the slot. */
+void of_hasher_hash_at_once(struct of_hasher *hasher, struct of_slot *slot);
+/* Slots of a lane in output order. Returns how often the slot will come back: not at all when it
+ * has been hashed. */
 uint32_t of_hasher_give(struct of_hasher *hasher, struct of_slot *slot);
 /* A slot that a stream is done with, or NULL; never blocks. */
 struct of_slot *of_hasher_take(struct of_hasher *hasher);

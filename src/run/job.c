@@ -16,6 +16,7 @@
 #include "ckpt/digest.h"
 #include "run/element.h"
 #include "run/fetch.h"
+#include "run/hasher.h"
 #include "run/survey_work.h"
 #include "run/view.h"
 
@@ -453,6 +454,9 @@ void of_job_work(void *context, void *item, void *scratch)
         out_at += of_view_out_bytes(&view);
     }
     of_fetch_end(job->plan, slot, scratch);
+    if (job->hasher != NULL && slot->is_last_round && slot->error.status == ONEFOLD_OK) {
+        of_hasher_hash_at_once(job->hasher, slot);
+    }
 }
 
 void of_job_done(void *context)

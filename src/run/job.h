@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Worker side of a visit: unpack, fold, finish, pack, leaf digests, counts of what is not finite. A
- * worker touches only the slot it was handed and reads the plan.
+ * Worker side of a visit: unpack, fold, finish, pack, leaf digests, counts of what is not finite,
+ * and sums of the file where it is the slot's turn. A worker touches only the slot it was handed,
+ * with the turn the state of those sums, and reads the plan.
  */
 #ifndef OF_RUN_JOB_H
 #define OF_RUN_JOB_H
@@ -15,11 +16,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct of_hasher;
+
 /* What all jobs of a run share; constant while a pass lasts. */
 struct of_job_context {
     const struct of_plan *plan;
     const struct of_kern *kern;
-    struct of_io *io; /* to wake the control thread */
+    struct of_io *io;         /* to wake the control thread */
+    struct of_hasher *hasher; /* of the output files; NULL: they have no sums */
 
     /* Changed between passes, when no worker has a slot. */
     bool survey;               /* statistics are gathered, nothing is made */

@@ -190,6 +190,7 @@ static void close_panes(struct of_run *run, uint32_t worker_count)
 static onefold_status start_threads(struct of_run *run, onefold_error *err)
 {
     const struct of_how *how = &run->plan->how;
+    const bool has_sums = run->writes && run->plan->sums != 0;
     const struct of_crew_options crew_options = {.worker_count = how->worker_count,
                                                  .group_count = how->pool_count,
                                                  .item_count = how->slot_count,
@@ -203,12 +204,15 @@ static onefold_status start_threads(struct of_run *run, onefold_error *err)
                                                  .group_bytes = run->pool.part_bytes,
                                                  .nodes = &run->nodes};
 
-    run->job = (struct of_job_context){
-        .plan = run->plan, .kern = &run->kern, .io = &run->io, .rows = run->plan->rows};
+    run->job = (struct of_job_context){.plan = run->plan,
+                                       .kern = &run->kern,
+                                       .io = &run->io,
+                                       .hasher = has_sums ? &run->hasher : NULL,
+                                       .rows = run->plan->rows};
     of_pace_init(&run->pace, run->plan, run->options->split);
     of_loader_tell(&run->buffers.loader, of_job_done, &run->job);
     /* The workers last: where threads are few, it is they of whom fewer will do. */
-    if (run->writes && run->plan->sums != 0) {
+    if (has_sums) {
         OF_TRY(of_hasher_start(&run->hasher, &run->io, &run->crew, how, err));
         if (run->hasher.stream_count < how->hash_thread_count) {
             of_report_note(run->options->report, "threads-fewer", NULL,

@@ -96,6 +96,7 @@ struct of_slot {
     uint32_t round_count; /* inputs in this round: areas[0 .. round_count) */
     bool is_first_round;
     bool is_last_round;
+    bool is_hashed;      /* the worker that made the output has hashed it, too */
     uint8_t *out;        /* where the output bytes start */
     float *plane;        /* sums between rounds; not used with one round */
     onefold_error error; /* status OK = none */
