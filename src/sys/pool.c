@@ -89,31 +89,33 @@ static void load(void *context)
 }
 
 /* In several threads: in a virtual machine whose host gives memory only then, 100 MiB take a tenth
- * of a second in one. 0, or the errno. */
-static int touch(struct stretch whole)
+ * of a second in one. No huge page is shared out to two. 0, or the errno. */
+static int touch(const struct of_pool *pool, struct stretch whole)
 {
-    const uint64_t size_bytes = whole.size_bytes;
-    const uint64_t most = of_num_min(of_host_cpu_count(), LOADERS_MAX);
-    const uint64_t count = of_num_max(of_num_min(most, size_bytes / LOADER_BYTES_MIN), 1);
-    const uint64_t each_bytes = of_num_align_up(of_num_div_ceil(size_bytes, count), HUGE_BYTES);
+    const uintptr_t first = (uintptr_t)whole.data;
+    const uint64_t count =
+        of_num_max(of_num_min(pool->loader_count, whole.size_bytes / LOADER_BYTES_MIN), 1);
     struct stretch stretches[LOADERS_MAX] = {{0}};
     struct of_thread threads[LOADERS_MAX] = {{0}};
     onefold_error ignored;
     uint64_t at = 0;
-    uint32_t used = 0;
     int failure = 0;
 
-    for (; at < size_bytes; at += each_bytes) {
-        stretches[used++] = (struct stretch){.data = whole.data + at,
-                                             .size_bytes = of_num_min(each_bytes, size_bytes - at)};
+    for (uint64_t i = 0; i < count; i++) {
+        const uint64_t share_end = first + whole.size_bytes * (i + 1) / count;
+        const uint64_t end =
+            i + 1 == count ? whole.size_bytes : of_num_align_down(share_end, HUGE_BYTES) - first;
+
+        stretches[i] = (struct stretch){.data = whole.data + at, .size_bytes = end - at};
+        at = end;
     }
-    for (uint32_t i = 1; i < used; i++) {
+    for (uint64_t i = 1; i < count; i++) {
         if (of_thread_start(&threads[i], load, &stretches[i], &ignored) != ONEFOLD_OK) {
             load(&stretches[i]);
         }
     }
     load(&stretches[0]);
-    for (uint32_t i = 0; i < used; i++) {
+    for (uint64_t i = 0; i < count; i++) {
         of_thread_join(&threads[i]);
         failure = stretches[i].failure != 0 ? stretches[i].failure : failure;
     }
@@ -142,6 +144,7 @@ onefold_status of_pool_init_parts(struct of_pool *pool, uint64_t size_bytes, uin
     }
     pool->size_bytes = whole_bytes;
     pool->part_count = part_count;
+    pool->loader_count = (uint32_t)of_num_min(of_host_cpu_count(), LOADERS_MAX);
     pool->huge = system_has_huge_pages() && madvise(pool->data, whole_bytes, MADV_HUGEPAGE) == 0;
     for (uint32_t i = 0; i < part_count; i++) {
         (void)of_node_place(nodes, i, pool->data + i * pool->part_bytes, pool->part_bytes);
@@ -156,8 +159,8 @@ onefold_status of_pool_load(const struct of_pool *pool, uint32_t part, uint64_t 
 
     of_assert(part < pool->part_count);
     of_assert(offset <= pool->part_bytes && size_bytes <= pool->part_bytes - offset);
-    failure = touch((struct stretch){.data = pool->data + part * pool->part_bytes + offset,
-                                     .size_bytes = size_bytes});
+    failure = touch(pool, (struct stretch){.data = pool->data + part * pool->part_bytes + offset,
+                                           .size_bytes = size_bytes});
     if (failure != 0) {
         return of_err_set_sys(err, "memory", failure, "cannot load %llu bytes of buffers",
                               (unsigned long long)size_bytes);

@@ -18,8 +18,9 @@ struct of_pool {
     uint64_t size_bytes; /* of all parts */
     uint64_t part_bytes; /* from one part to the next, a multiple of 2 MiB */
     uint32_t part_count;
-    bool huge;          /* huge pages were advised and accepted */
-    atomic_bool loaded; /* all that will be used; set by whoever loads the last of it */
+    uint32_t loader_count; /* threads that load a large piece */
+    bool huge;             /* huge pages were advised and accepted */
+    atomic_bool loaded;    /* all that will be used; set by whoever loads the last of it */
 };
 
 /* One part, loaded. Ids: memory. */

@@ -108,6 +108,38 @@ static void test_loaded_in_pieces(void **state)
     of_pool_finish(&pool);
 }
 
+/* All pages of a piece are loaded wherever it starts and ends in huge pages, and however many
+ * threads share it. */
+static void test_pieces_anywhere(void **state)
+{
+    const struct of_nodes nodes = {.count = 0};
+
+    (void)state;
+    if (sysconf(_SC_PAGESIZE) != 4096) {
+        SKIP_TEST("pages are not 4 KiB");
+    }
+    for (uint32_t loaders = 1; loaders <= 4; loaders++) {
+        for (uint64_t first = 0; first < 600; first += 119) {
+            for (uint64_t count = 1; count <= 2700; count += 257) {
+                unsigned char pages[2700];
+                struct of_pool pool;
+                onefold_error err;
+
+                assert_int_equal(of_pool_init_parts(&pool, 14 * OF_MIB, 1, &nodes, &err),
+                                 ONEFOLD_OK);
+                pool.loader_count = loaders;
+                assert_int_equal(of_pool_load(&pool, 0, first * 4096, count * 4096, &err),
+                                 ONEFOLD_OK);
+                assert_int_equal(mincore(pool.data + first * 4096, count * 4096, pages), 0);
+                for (uint64_t i = 0; i < count; i++) {
+                    assert_true(pages[i] & 1);
+                }
+                of_pool_finish(&pool);
+            }
+        }
+    }
+}
+
 static void test_refusals(void **state)
 {
     static const uint64_t sizes[] = {0, UINT64_MAX, UINT64_MAX - 4 * 1024 * 1024,
@@ -127,9 +159,9 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sizes),    cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_resident), cmocka_unit_test(test_loaded_in_pieces),
-        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_sizes),           cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_resident),        cmocka_unit_test(test_loaded_in_pieces),
+        cmocka_unit_test(test_pieces_anywhere), cmocka_unit_test(test_refusals),
     };
 
     return cmocka_run_group_tests_name("sys_pool", tests, NULL, NULL);
