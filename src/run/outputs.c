@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The files beside the shards. Every one is synced when it ends. */
+/* The files beside the shards. All are synced before and after the run, when the last of them ends.
+ */
 #include "run/outputs.h"
 
 #include "base/check.h"
@@ -231,6 +232,7 @@ onefold_status of_outputs_early(struct of_outputs *outputs, onefold_error *err)
     OF_TRY(write_index(outputs, err));
     OF_TRY(write_card(outputs, err));
     OF_TRY(write_whole(outputs, "mergekit_config.yml", plan->recipe->text, err));
+    OF_TRY(of_writer_sync(&outputs->writer, err));
     return of_leaves_begin(&outputs->leaves, err);
 }
 
@@ -331,6 +333,7 @@ onefold_status of_outputs_late(struct of_outputs *outputs, const struct of_retir
     if ((plan->sums & OF_SUM_XXH128) != 0) {
         OF_TRY(write_list(outputs, xxh128_list, false, err));
     }
+    OF_TRY(of_writer_sync(&outputs->writer, err));
     if ((plan->sums & OF_SUM_SHA256) != 0) {
         sort_files(outputs);
         OF_TRY(make_root(outputs, err));

@@ -5,41 +5,43 @@
 #include "base/num.h"
 #include "sys/clock.h"
 
-/* Progress about ten times a second; the ticker looks more often whether it shall end, so that a
- * short run does not wait for it. */
+/* Progress about ten times a second. */
 #define SHOW_NS  UINT64_C(100000000)
-#define LOOK_NS  UINT64_C(10000000)
 #define STUCK_NS UINT64_C(30000000000)
 
 static void tick(void *context)
 {
     struct of_ticker *ticker = context;
-    uint64_t slept_ns = 0;
 
-    while (!atomic_load(&ticker->stop)) {
-        of_clock_sleep_ns(LOOK_NS);
-        slept_ns += LOOK_NS;
-        if (slept_ns >= SHOW_NS) {
-            slept_ns = 0;
-            of_io_wake(ticker->io);
-        }
+    while (of_sleeper_sleep_ns(&ticker->sleeper, SHOW_NS)) {
+        of_io_wake(ticker->io);
     }
 }
 
 onefold_status of_ticker_start(struct of_ticker *ticker, struct of_io *io, bool wanted,
                                onefold_error *err)
 {
+    onefold_status status;
+
     ticker->thread = (struct of_thread){0};
     ticker->io = io;
-    atomic_init(&ticker->stop, false);
-    return wanted ? of_thread_start(&ticker->thread, tick, ticker, err) : ONEFOLD_OK;
+    if (!wanted) {
+        return ONEFOLD_OK;
+    }
+    of_sleeper_init(&ticker->sleeper);
+    status = of_thread_start(&ticker->thread, tick, ticker, err);
+    if (status != ONEFOLD_OK) {
+        of_sleeper_finish(&ticker->sleeper);
+    }
+    return status;
 }
 
 void of_ticker_stop(struct of_ticker *ticker)
 {
     if (ticker->thread.running) {
-        atomic_store(&ticker->stop, true);
+        of_sleeper_wake(&ticker->sleeper);
         of_thread_join(&ticker->thread);
+        of_sleeper_finish(&ticker->sleeper);
     }
 }
 

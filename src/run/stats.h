@@ -7,17 +7,17 @@
 #include "base/attr.h"
 #include "base/err.h"
 #include "run/run.h"
+#include "sys/clock.h"
 #include "sys/crew.h"
 #include "sys/io.h"
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 struct of_ticker {
     struct of_thread thread;
     struct of_io *io;
-    atomic_bool stop;
+    struct of_sleeper sleeper;
 };
 
 /* Starts the ticker when anybody would notice: progress is wanted, or the run can be cancelled. */

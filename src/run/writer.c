@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Small files: buffer, hash, write, sync. */
+/* Small files: buffer, hash, write, and sync together. */
 #include "run/writer.h"
 
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/num.h"
 #include "sys/file.h"
+#include "sys/outfile.h"
 #include "sys/pagecache.h"
 
 #include <string.h>
@@ -90,19 +91,13 @@ onefold_status of_writer_add(struct of_writer *writer, const void *data, uint64_
 onefold_status of_writer_end(struct of_writer *writer, struct of_out_file *ret_file,
                              onefold_error *err)
 {
-    onefold_status status = flush(writer, err);
-
-    if (status != ONEFOLD_OK) {
-        return status;
-    }
-    status = of_file_sync(writer->fd, err);
-    if (status == ONEFOLD_OK) {
-        of_pagecache_drop(writer->fd, 0, writer->size_bytes);
-        status = of_file_close_written(&writer->fd, err);
-    }
-    if (status != ONEFOLD_OK) {
-        return of_err_prefix(err, "%s", writer->name);
-    }
+    OF_TRY(flush(writer, err));
+    of_outfile_write_behind(writer->fd, 0, writer->size_bytes);
+    writer->ended[writer->ended_count].name = writer->name;
+    writer->ended[writer->ended_count].fd = writer->fd;
+    writer->ended[writer->ended_count].size_bytes = writer->size_bytes;
+    writer->ended_count++;
+    writer->fd = -1;
     *ret_file = (struct of_out_file){.name = writer->name, .size_bytes = writer->size_bytes};
     if (writer->sha256 != NULL) {
         of_hash_finish(writer->sha256, ret_file->hashes.sha256.bytes);
@@ -110,11 +105,33 @@ onefold_status of_writer_end(struct of_writer *writer, struct of_out_file *ret_f
     if (writer->xxh128 != NULL) {
         of_hash_finish(writer->xxh128, ret_file->hashes.xxh128.bytes);
     }
+    return writer->ended_count < OF_WRITER_ENDED_MAX ? ONEFOLD_OK : of_writer_sync(writer, err);
+}
+
+static onefold_status sync_file(int *fd, uint64_t size_bytes, onefold_error *err)
+{
+    OF_TRY(of_file_sync(*fd, err));
+    of_pagecache_drop(*fd, 0, size_bytes);
+    return of_file_close_written(fd, err);
+}
+
+onefold_status of_writer_sync(struct of_writer *writer, onefold_error *err)
+{
+    for (uint32_t i = 0; i < writer->ended_count; i++) {
+        if (sync_file(&writer->ended[i].fd, writer->ended[i].size_bytes, err) != ONEFOLD_OK) {
+            return of_err_prefix(err, "%s", writer->ended[i].name);
+        }
+    }
+    writer->ended_count = 0;
     return ONEFOLD_OK;
 }
 
 void of_writer_finish(struct of_writer *writer)
 {
+    for (uint32_t i = 0; i < writer->ended_count; i++) {
+        of_file_close(&writer->ended[i].fd);
+    }
+    writer->ended_count = 0;
     of_file_close(&writer->fd);
     of_hash_destroy(writer->sha256);
     of_hash_destroy(writer->xxh128);

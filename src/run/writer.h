@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A small file of the output, written from front to back through the page cache, hashed on the way,
- * synced at the end. */
+/*
+ * Small files of the output, each written from front to back through the page cache and hashed on
+ * the way. They are synced some at a time: a file system that has to commit what it noted for one
+ * commits it for all of them, which is most of what a sync of a small file costs.
+ */
 #ifndef OF_RUN_WRITER_H
 #define OF_RUN_WRITER_H
 
@@ -19,6 +22,8 @@ struct of_out_file {
     struct of_file_hashes hashes; /* those that the run makes */
 };
 
+enum { OF_WRITER_ENDED_MAX = 8 }; /* open until they are synced */
+
 struct of_writer {
     int folder;
     uint32_t sums;          /* OF_SUM_* */
@@ -30,20 +35,31 @@ struct of_writer {
     const char *name;
     int fd; /* -1 = none */
     uint64_t size_bytes;
+
+    /* Files that were written and not synced. */
+    struct {
+        const char *name;
+        int fd;
+        uint64_t size_bytes;
+    } ended[OF_WRITER_ENDED_MAX];
+    uint32_t ended_count;
 };
 
 /* One writer serves any number of files, one after the other. Ids: memory. */
 OF_NODISCARD onefold_status of_writer_init(struct of_writer *writer, int folder, uint32_t sums,
                                            onefold_error *err);
-/* `name` must stay valid until end. Ids: output-io, space-run. */
+/* `name` must stay valid until the file is synced. Ids: output-io, space-run. */
 OF_NODISCARD onefold_status of_writer_begin(struct of_writer *writer, const char *name,
                                             onefold_error *err);
 /* Allocates nothing. */
 OF_NODISCARD onefold_status of_writer_add(struct of_writer *writer, const void *data,
                                           uint64_t length, onefold_error *err);
-/* Syncs and closes. Ids: output-sync and the above. */
+/* The file is whole, but not known to be on the disk; it and others are synced when they have
+ * become many. Ids: output-sync and the above. */
 OF_NODISCARD onefold_status of_writer_end(struct of_writer *writer, struct of_out_file *ret_file,
                                           onefold_error *err);
+/* Syncs and closes what was ended. Ids: output-sync. */
+OF_NODISCARD onefold_status of_writer_sync(struct of_writer *writer, onefold_error *err);
 void of_writer_finish(struct of_writer *writer);
 
 #endif

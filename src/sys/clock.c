@@ -2,6 +2,8 @@
 /* CLOCK_MONOTONIC, so that a clock set back or a suspend in between changes no statistic. */
 #include "sys/clock.h"
 
+#include "base/check.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <time.h>
@@ -23,6 +25,49 @@ void of_clock_sleep_ns(uint64_t duration_ns)
 
     while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR) {
     }
+}
+
+void of_sleeper_init(struct of_sleeper *sleeper)
+{
+    pthread_condattr_t attributes;
+
+    sleeper->is_woken = false;
+    /* These calls cannot fail on Linux with what they are given. */
+    of_assert(pthread_mutex_init(&sleeper->mutex, NULL) == 0);
+    of_assert(pthread_condattr_init(&attributes) == 0);
+    of_assert(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
+    of_assert(pthread_cond_init(&sleeper->woken, &attributes) == 0);
+    (void)pthread_condattr_destroy(&attributes);
+}
+
+bool of_sleeper_sleep_ns(struct of_sleeper *sleeper, uint64_t duration_ns)
+{
+    const uint64_t end_ns = of_clock_ns() + duration_ns;
+    const struct timespec end = {.tv_sec = (time_t)(end_ns / NS_PER_SEC),
+                                 .tv_nsec = (long)(end_ns % NS_PER_SEC)};
+    bool is_woken;
+
+    of_assert(pthread_mutex_lock(&sleeper->mutex) == 0);
+    while (!sleeper->is_woken &&
+           pthread_cond_timedwait(&sleeper->woken, &sleeper->mutex, &end) == 0) {
+    }
+    is_woken = sleeper->is_woken;
+    of_assert(pthread_mutex_unlock(&sleeper->mutex) == 0);
+    return !is_woken;
+}
+
+void of_sleeper_wake(struct of_sleeper *sleeper)
+{
+    of_assert(pthread_mutex_lock(&sleeper->mutex) == 0);
+    sleeper->is_woken = true;
+    (void)pthread_cond_signal(&sleeper->woken);
+    of_assert(pthread_mutex_unlock(&sleeper->mutex) == 0);
+}
+
+void of_sleeper_finish(struct of_sleeper *sleeper)
+{
+    (void)pthread_cond_destroy(&sleeper->woken);
+    (void)pthread_mutex_destroy(&sleeper->mutex);
 }
 
 struct of_clock_text of_clock_utc(int64_t seconds)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Monotonic time: never backwards, and a sleep is not cut short by a signal. */
+/* Monotonic time: never backwards, and a sleep is not cut short by a signal, but by whoever wakes.
+ */
 #include "sys/clock.h"
 
 #include <setjmp.h>
@@ -50,11 +51,40 @@ static void test_sleep(void **state)
     assert_true(of_clock_ns() - start >= 20000000);
 }
 
+static void *sleep_long(void *sleeper)
+{
+    return of_sleeper_sleep_ns(sleeper, UINT64_C(3600000000000)) ? NULL : sleeper;
+}
+
+/* Whether it sleeps already when it is woken or not, and only then. */
+static void test_sleeper(void **state)
+{
+    (void)state;
+    for (uint64_t head_start_ns = 0; head_start_ns < 4000000; head_start_ns += 1000000) {
+        const uint64_t start = of_clock_ns();
+        struct of_sleeper sleeper;
+        pthread_t thread;
+        void *woken = NULL;
+
+        of_sleeper_init(&sleeper);
+        assert_true(of_sleeper_sleep_ns(&sleeper, 1000000));
+        assert_true(of_clock_ns() - start >= 1000000);
+        assert_int_equal(pthread_create(&thread, NULL, sleep_long, &sleeper), 0);
+        of_clock_sleep_ns(head_start_ns);
+        of_sleeper_wake(&sleeper);
+        assert_int_equal(pthread_join(thread, &woken), 0);
+        assert_ptr_equal(woken, &sleeper);
+        assert_false(of_sleeper_sleep_ns(&sleeper, UINT64_C(3600000000000)));
+        of_sleeper_finish(&sleeper);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_forward),
         cmocka_unit_test(test_sleep),
+        cmocka_unit_test(test_sleeper),
     };
 
     return cmocka_run_group_tests_name("sys_clock", tests, NULL, NULL);
