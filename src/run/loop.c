@@ -517,7 +517,8 @@ static void look_around(struct of_run *run)
 /* How much is underway from now on. */
 static void keep_pace(struct of_run *run)
 {
-    of_pace_note(&run->pace, run->io.read_bytes, run->source.cache_bytes, of_clock_ns());
+    of_pace_note(&run->pace, run->io.read_bytes, run->source.cache_bytes,
+                 atomic_load(&run->pool.loaded), of_clock_ns());
     run->source.flight_bytes = of_pace_flight_bytes(&run->pace);
 }
 

@@ -5,22 +5,22 @@
 #include "base/limits.h"
 #include "base/num.h"
 
-/* After a change the disk took up to 128 MiB to get faster or slower; as much again is timed. Of a
- * smaller merge a tenth is spent on a trial of three stretches, as long as they are not too short
- * to tell anything. */
-#define STRETCH_BYTES_MAX (256 * OF_MIB)
-#define STRETCH_BYTES_MIN (128 * OF_MIB)
-enum { STRETCHES_OF_MERGE = 32 };
+/* After a change the disk took 100 to 200 MiB to get faster or slower; of what comes then less is
+ * timed in a smaller merge, as long as it is not too short to tell anything. */
+#define SETTLE_BYTES    (144 * OF_MIB)
+#define TIMED_BYTES_MAX (128 * OF_MIB)
+#define TIMED_BYTES_MIN (64 * OF_MIB)
+enum { TIMED_OF_MERGE = 64 };
 /* Quarters, not halves, of tiles that have as much of each. Of four inputs 512 KiB were best, of
  * nine 256: about as much of all together. */
 #define PART_BYTES_MIN (2 * OF_MIB)
 
 static void begin_trial(struct of_pace *pace)
 {
-    const uint64_t share = pace->plan->read_bytes / STRETCHES_OF_MERGE;
+    const uint64_t share = pace->plan->read_bytes / TIMED_OF_MERGE;
 
-    of_trial_init(&pace->trial,
-                  of_num_min(of_num_max(share, STRETCH_BYTES_MIN), STRETCH_BYTES_MAX));
+    of_trial_init(&pace->trial, SETTLE_BYTES,
+                  of_num_min(of_num_max(share, TIMED_BYTES_MIN), TIMED_BYTES_MAX));
 }
 
 void of_pace_init(struct of_pace *pace, const struct of_plan *plan, enum of_split split)
@@ -34,7 +34,8 @@ void of_pace_begin(struct of_pace *pace)
     pace->noted_ns = 0;
 }
 
-void of_pace_note(struct of_pace *pace, uint64_t read_bytes, uint64_t cache_bytes, uint64_t now_ns)
+void of_pace_note(struct of_pace *pace, uint64_t read_bytes, uint64_t cache_bytes, bool has_buffers,
+                  uint64_t now_ns)
 {
     const uint64_t read = read_bytes - pace->read_bytes;
     const uint64_t cached = cache_bytes - pace->cache_bytes;
@@ -45,7 +46,7 @@ void of_pace_note(struct of_pace *pace, uint64_t read_bytes, uint64_t cache_byte
     pace->from_cache = cached > 0;
     if (pace->from_cache) {
         begin_trial(pace);
-    } else if (pace->noted_ns != 0) {
+    } else if (pace->noted_ns != 0 && has_buffers) {
         of_trial_note(&pace->trial, read, now_ns - pace->noted_ns);
     }
     pace->read_bytes = read_bytes;

@@ -33,8 +33,10 @@ struct of_pace {
 void of_pace_init(struct of_pace *pace, const struct of_plan *plan, enum of_split split);
 /* At the start of a pass: the time since the last one counts for nothing. */
 void of_pace_begin(struct of_pace *pace);
-/* What the run has read from disks and taken from the page cache so far. */
-void of_pace_note(struct of_pace *pace, uint64_t read_bytes, uint64_t cache_bytes, uint64_t now_ns);
+/* What the run has read from disks and taken from the page cache so far, and whether it has all of
+ * its buffers: before that they bound it, and no way shows what it can do. */
+void of_pace_note(struct of_pace *pace, uint64_t read_bytes, uint64_t cache_bytes, bool has_buffers,
+                  uint64_t now_ns);
 /* In how many parts shall the next tile be visited? */
 uint32_t of_pace_parts(struct of_pace *pace);
 /* A visit was fed, which is the last one of its tile or is not. */

@@ -18,8 +18,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Much more than is underway when the way to read changes. */
-#define TRIAL_STRETCH_BYTES (128 * OF_MIB)
+/* Much more than is underway when the way to read changes; then as much that is timed. */
+#define TRIAL_BYTES (64 * OF_MIB)
 
 onefold_status of_reader_init(struct of_reader *reader, const char *io_name, enum of_direct direct,
                               uint32_t read_count, onefold_error *err)
@@ -29,7 +29,7 @@ onefold_status of_reader_init(struct of_reader *reader, const char *io_name, enu
     of_assert(read_count >= OF_READER_READS_MIN && read_count <= OF_READER_READS);
     *reader =
         (struct of_reader){.direct = direct, .read_count = read_count, .fd = -1, .direct_fd = -1};
-    of_trial_init(&reader->trial, TRIAL_STRETCH_BYTES);
+    of_trial_init(&reader->trial, TRIAL_BYTES, TRIAL_BYTES);
     OF_TRY(of_pool_init_parts(&reader->pool, read_count * OF_READER_READ_BYTES, 1, NULL, err));
     options.pool = reader->pool.data;
     options.pool_bytes = reader->pool.size_bytes;

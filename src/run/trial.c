@@ -14,9 +14,9 @@ enum { CLEARLY_BETTER = 64 };
 /* First and last the one, so that a disk that gets slower meanwhile favours none. */
 static const uint32_t ways[] = {0, 1, 0};
 
-void of_trial_init(struct of_trial *trial, uint64_t stretch_bytes)
+void of_trial_init(struct of_trial *trial, uint64_t settle_bytes, uint64_t timed_bytes)
 {
-    *trial = (struct of_trial){.stretch_bytes = stretch_bytes};
+    *trial = (struct of_trial){.settle_bytes = settle_bytes, .timed_bytes = timed_bytes};
 }
 
 uint32_t of_trial_way(const struct of_trial *trial)
@@ -42,7 +42,7 @@ static void end_stretch(struct of_trial *trial)
     } else if (trial->stretch == OF_LENGTH(ways) + STRETCHES_BETWEEN) {
         const uint32_t better_way = trial->better_way;
 
-        of_trial_init(trial, trial->stretch_bytes);
+        of_trial_init(trial, trial->settle_bytes, trial->timed_bytes);
         trial->better_way = better_way;
     }
 }
@@ -50,11 +50,11 @@ static void end_stretch(struct of_trial *trial)
 void of_trial_note(struct of_trial *trial, uint64_t byte_count, uint64_t ns)
 {
     trial->bytes += byte_count;
-    if (trial->bytes > trial->stretch_bytes / 2) {
+    if (trial->bytes > trial->settle_bytes) {
         trial->counted_bytes += byte_count;
         trial->ns += ns;
     }
-    if (trial->bytes >= trial->stretch_bytes) {
+    if (trial->bytes >= trial->settle_bytes + trial->timed_bytes) {
         end_stretch(trial);
     }
 }

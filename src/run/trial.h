@@ -11,18 +11,20 @@
 #include <stdint.h>
 
 struct of_trial {
-    uint64_t stretch_bytes;
+    /* A stretch: first bytes that do not count, because the other way still has effects; then those
+     * that are timed. */
+    uint64_t settle_bytes;
+    uint64_t timed_bytes;
     uint32_t stretch;    /* of a trial, then of the time after it */
     uint32_t better_way; /* of the last trial */
     uint64_t bytes;      /* in this stretch */
-    /* Of these, behind the first half: until then the other way has effects. */
     uint64_t counted_bytes;
     uint64_t ns;         /* for those */
     uint64_t ways_ns[2]; /* in this trial, for a MiB of each stretch */
 };
 
-/* A way is tried for so many bytes at a time: much more than is underway when it changes. */
-void of_trial_init(struct of_trial *trial, uint64_t stretch_bytes);
+/* A way is tried for so many bytes at a time; much more settle than is underway when it changes. */
+void of_trial_init(struct of_trial *trial, uint64_t settle_bytes, uint64_t timed_bytes);
 
 /* 0 or 1. */
 uint32_t of_trial_way(const struct of_trial *trial);

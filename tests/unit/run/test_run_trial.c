@@ -11,7 +11,8 @@
 
 #include <cmocka.h>
 
-#define STRETCH_BYTES (128 * OF_MIB)
+#define SETTLE_BYTES (88 * OF_MIB)
+#define TIMED_BYTES  (40 * OF_MIB)
 
 enum { CHUNKS = 64 * 1024, WAYS = 2 };
 
@@ -39,7 +40,7 @@ static void test_the_better_way_is_kept(void **state)
     struct of_trial trial;
 
     (void)state;
-    of_trial_init(&trial, STRETCH_BYTES);
+    of_trial_init(&trial, SETTLE_BYTES, TIMED_BYTES);
     assert_int_equal(of_trial_way(&trial), 0);
     /* One stretch of 35. */
     assert_in_range(read_chunks(&trial, CHUNKS, first_better), CHUNKS / 40, CHUNKS / 30);
@@ -58,7 +59,7 @@ static void test_drift_favours_none(void **state)
     uint64_t ways_ns[WAYS] = {400000, 360000};
 
     (void)state;
-    of_trial_init(&trial, STRETCH_BYTES);
+    of_trial_init(&trial, SETTLE_BYTES, TIMED_BYTES);
     for (uint32_t i = 0; i < 3 * 128; i++) {
         (void)read_chunks(&trial, 1, ways_ns);
         ways_ns[0] += 1000;
@@ -68,18 +69,18 @@ static void test_drift_favours_none(void **state)
 }
 
 /* A way still has the effects of the other one at first: that time does not count. */
-static void test_the_first_half_does_not_count(void **state)
+static void test_settling_does_not_count(void **state)
 {
     struct of_trial trial;
 
     (void)state;
-    of_trial_init(&trial, STRETCH_BYTES);
+    of_trial_init(&trial, SETTLE_BYTES, TIMED_BYTES);
     for (uint32_t stretch = 0; stretch < 3; stretch++) {
         const uint32_t way = of_trial_way(&trial);
 
         assert_int_equal(way, stretch == 1);
-        of_trial_note(&trial, STRETCH_BYTES / 2, way == 1 ? 900000000 : 100000000);
-        of_trial_note(&trial, STRETCH_BYTES / 2, way == 1 ? 90000000 : 100000000);
+        of_trial_note(&trial, SETTLE_BYTES, way == 1 ? 900000000 : 100000000);
+        of_trial_note(&trial, TIMED_BYTES, way == 1 ? 90000000 : 100000000);
     }
     assert_int_equal(of_trial_way(&trial), 1);
 }
@@ -90,7 +91,7 @@ static void test_odd_notes(void **state)
     struct of_trial trial;
 
     (void)state;
-    of_trial_init(&trial, STRETCH_BYTES);
+    of_trial_init(&trial, SETTLE_BYTES, TIMED_BYTES);
     of_trial_note(&trial, 0, 0);
     of_trial_note(&trial, 1, UINT64_C(1) << 60);
     assert_int_equal(of_trial_way(&trial), 0);
@@ -105,7 +106,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_better_way_is_kept),
         cmocka_unit_test(test_drift_favours_none),
-        cmocka_unit_test(test_the_first_half_does_not_count),
+        cmocka_unit_test(test_settling_does_not_count),
         cmocka_unit_test(test_odd_notes),
     };
 
