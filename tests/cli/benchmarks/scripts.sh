@@ -7,10 +7,10 @@ for script in with-hyperfine peak-memory; do
     test $code = 2
     grep -q "usage: benchmarks/$script" said
 done
-for script in against-fio every-rule; do
+for script in against-fio every-rule full-run; do
     "$ROOT/benchmarks/$script" --help | grep -q "usage: benchmarks/$script"
 done
-for script in with-hyperfine peak-memory against-fio every-rule; do
+for script in with-hyperfine peak-memory against-fio every-rule full-run; do
     code=0
     ONEFOLD=/nonexistent/onefold "$ROOT/benchmarks/$script" 2>err >/dev/null || code=$?
     test $code = 77
