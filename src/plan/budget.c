@@ -653,13 +653,34 @@ static uint64_t slots_with_more(const struct budget *budget, const struct shape 
 
 /* Sets for the reads that may be underway, for what the workers have, and one for the next one:
  * memory that is not needed is not only saved, a virtual machine may have to wait for it. */
+static uint64_t sets_for(const struct budget *budget, uint64_t flight_bytes, uint64_t each_bytes)
+{
+    return of_num_div_ceil(for_workers(budget, flight_bytes), of_num_max(each_bytes, 1)) +
+           budget->worker_count + 1;
+}
+
 static uint64_t sets_aim(const struct budget *budget, const struct shape *shape)
 {
-    const uint64_t each = of_num_max(set_bytes(shape, shape->area_count), 1);
-    const uint64_t sets =
-        of_num_div_ceil(for_workers(budget, FLIGHT_BYTES_AIM), each) + budget->worker_count + 1;
+    const uint64_t sets = sets_for(budget, FLIGHT_BYTES_AIM, set_bytes(shape, shape->area_count));
 
     return of_num_min(shape->slots, of_num_max(sets, budget->pool_count));
+}
+
+/* A part of a tile takes a set as well, and with half of the bytes underway there are more of them:
+ * sets for these, as far as memory is left. */
+static uint64_t sets_with_parts(const struct budget *budget, const struct shape *shape)
+{
+    const uint64_t tile_bytes = set_bytes(shape, shape->area_count);
+    const uint64_t aim =
+        of_num_min(shape->slots, sets_for(budget, FLIGHT_BYTES_AIM / 2,
+                                          tile_bytes / of_plan_part_count(tile_bytes)));
+    uint64_t sets = shape->sets;
+
+    while (sets < aim && total_bytes_of(budget, shape, shape->area_count, shape->slots, sets + 1) <=
+                             budget->memory_bytes) {
+        sets++;
+    }
+    return sets;
 }
 
 /* Windows over cached inputs, of each worker, from what is left: those of a tile, or less. */
@@ -781,6 +802,7 @@ onefold_status of_budget_choose(struct of_build *build, onefold_error *err)
     shape.slots = slots_that_fit(&budget, &shape, shape.area_count, slots_aim(&budget, &shape));
     shape.sets = sets_aim(&budget, &shape);
     shape.slots = slots_with_more(&budget, &shape);
+    shape.sets = sets_with_parts(&budget, &shape);
     OF_TRY(make_units(&budget, &shape, err));
     fill_how(&budget, &shape);
     return ONEFOLD_OK;

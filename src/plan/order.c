@@ -481,6 +481,13 @@ static void split_bundle(const struct of_plan *plan, uint64_t from_grain, uint32
     visit_bundle(plan, visit);
 }
 
+/* Quarters, not halves, where they have as much of all inputs together: of four inputs 512 KiB of
+ * each were best, of nine 256 (docs/decisions/020-parts-of-tiles.md). */
+uint32_t of_plan_part_count(uint64_t tile_bytes)
+{
+    return tile_bytes / 4 >= 2 * OF_MIB ? 4 : 2;
+}
+
 bool of_plan_split(const struct of_plan *plan, uint64_t from_grain, uint32_t part_count,
                    struct of_visit *visit)
 {

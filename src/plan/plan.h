@@ -329,6 +329,8 @@ void of_plan_free(struct of_plan *plan);
 
 /* Visit `number` < visit_count; cheap (binary search over units). Visits follow output order. */
 void of_plan_visit(const struct of_plan *plan, uint64_t number, struct of_visit *ret_visit);
+/* The parts that a tile is visited in, when it is, by the bytes of all its inputs together. */
+uint32_t of_plan_part_count(uint64_t tile_bytes);
 /* Makes of a whole visit that of the part of its tile which begins `from_grain` grains behind its
  * start and is about a `part_count`th of it: whole grains, or whole tensors of a bundle. Returns
  * whether the tile ends there. Of what has to be whole for the same results and messages, that is

@@ -11,9 +11,6 @@
 #define TIMED_BYTES_MAX (128 * OF_MIB)
 #define TIMED_BYTES_MIN (64 * OF_MIB)
 enum { TIMED_OF_MERGE = 64 };
-/* Quarters, not halves, of tiles that have as much of each. Of four inputs 512 KiB were best, of
- * nine 256: about as much of all together. */
-#define PART_BYTES_MIN (2 * OF_MIB)
 
 static void begin_trial(struct of_pace *pace)
 {
@@ -74,7 +71,7 @@ uint32_t of_pace_parts(struct of_pace *pace)
     if (!splits(pace)) {
         return 1;
     }
-    return tile_bytes / 4 >= PART_BYTES_MIN ? 4 : 2;
+    return of_plan_part_count(tile_bytes);
 }
 
 void of_pace_fed(struct of_pace *pace, const struct of_visit *visit, bool ends_tile)

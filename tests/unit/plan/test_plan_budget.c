@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Memory: the sum of the parts stays inside the bound, whatever the number of inputs; what cannot
  * be met is refused with the amount that would do. */
+#include "base/num.h"
 #include "planned.h"
 
 static struct tmpdir dir;
@@ -165,6 +166,42 @@ static void there_are_slots_for_cached_inputs(void **state)
                             (how->slot_bytes - how->out_area_bytes) >=
                         how->flight_bytes);
         planned_finish(&planned);
+    }
+}
+
+/* Parts of tiles are visits, too: with half of the bytes underway there are as many as fit, and
+ * more for the workers, where memory is left, and for nothing else less. */
+static void there_are_sets_for_parts(void **state)
+{
+    static const uint64_t bounds[] = {OF_MEMORY_DEFAULT, 100 * OF_MIB, OF_MEMORY_MIN};
+
+    (void)state;
+    for (size_t i = 0; i < OF_LENGTH(bounds); i++) {
+        for (uint32_t inputs = 3; inputs <= 12; inputs++) {
+            struct planned planned;
+            const struct of_how *how;
+            uint64_t set_bytes;
+            uint64_t wanted;
+
+            parse(&planned, "linear", inputs);
+            planned.options.worker_count = 2;
+            planned.options.memory_bytes = bounds[i];
+            planned_build(&planned);
+            assert_int_equal(planned.status, ONEFOLD_OK);
+            how = &planned.plan->how;
+            set_bytes = how->slot_bytes - how->out_area_bytes;
+            wanted =
+                of_num_div_ceil(how->flight_bytes / 2, set_bytes / of_plan_part_count(set_bytes)) +
+                how->worker_count + 1;
+            assert_true(total(planned.plan) <= how->memory_bytes);
+            if (how->set_count < of_num_min(wanted, how->slot_count)) {
+                /* Another one would have been too much; windows take what is left. */
+                assert_true(bounds[i] < OF_MEMORY_DEFAULT);
+                assert_true(total(planned.plan) - how->worker_count * how->pane_bytes + set_bytes >
+                            how->memory_bytes - 2 * OF_MIB);
+            }
+            planned_finish(&planned);
+        }
     }
 }
 
@@ -659,6 +696,7 @@ int main(void)
         cmocka_unit_test(reads_are_long),
         cmocka_unit_test(few_inputs_are_gathered),
         cmocka_unit_test(there_are_slots_for_cached_inputs),
+        cmocka_unit_test(there_are_sets_for_parts),
         cmocka_unit_test(any_number_of_inputs_fits_64_mebibytes),
         cmocka_unit_test(workers_copy_more_where_all_have_room),
         cmocka_unit_test(few_workers_map_what_is_cached),
