@@ -80,7 +80,7 @@ static int count_open(void)
 static void test_synced_together(void **state)
 {
     enum { FILES = 2 * OF_WRITER_ENDED_MAX + 2 };
-    static char names[FILES][16];
+    static char names[FILES][24];
     struct tmpdir dir = tmpdir_make();
     const int folder = open(dir.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     const int open_before = count_open();
