@@ -27,29 +27,39 @@ void of_clock_sleep_ns(uint64_t duration_ns)
     }
 }
 
-void of_sleeper_init(struct of_sleeper *sleeper)
+void of_clock_init_cond(pthread_cond_t *cond)
 {
     pthread_condattr_t attributes;
 
-    sleeper->is_woken = false;
     /* These calls cannot fail on Linux with what they are given. */
-    of_assert(pthread_mutex_init(&sleeper->mutex, NULL) == 0);
     of_assert(pthread_condattr_init(&attributes) == 0);
     of_assert(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
-    of_assert(pthread_cond_init(&sleeper->woken, &attributes) == 0);
+    of_assert(pthread_cond_init(cond, &attributes) == 0);
     (void)pthread_condattr_destroy(&attributes);
+}
+
+bool of_clock_wait_cond(pthread_cond_t *cond, pthread_mutex_t *mutex, uint64_t end_ns)
+{
+    const struct timespec end = {.tv_sec = (time_t)(end_ns / NS_PER_SEC),
+                                 .tv_nsec = (long)(end_ns % NS_PER_SEC)};
+
+    return pthread_cond_timedwait(cond, mutex, &end) == 0;
+}
+
+void of_sleeper_init(struct of_sleeper *sleeper)
+{
+    sleeper->is_woken = false;
+    of_assert(pthread_mutex_init(&sleeper->mutex, NULL) == 0);
+    of_clock_init_cond(&sleeper->woken);
 }
 
 bool of_sleeper_sleep_ns(struct of_sleeper *sleeper, uint64_t duration_ns)
 {
     const uint64_t end_ns = of_clock_ns() + duration_ns;
-    const struct timespec end = {.tv_sec = (time_t)(end_ns / NS_PER_SEC),
-                                 .tv_nsec = (long)(end_ns % NS_PER_SEC)};
     bool is_woken;
 
     of_assert(pthread_mutex_lock(&sleeper->mutex) == 0);
-    while (!sleeper->is_woken &&
-           pthread_cond_timedwait(&sleeper->woken, &sleeper->mutex, &end) == 0) {
+    while (!sleeper->is_woken && of_clock_wait_cond(&sleeper->woken, &sleeper->mutex, end_ns)) {
     }
     is_woken = sleeper->is_woken;
     of_assert(pthread_mutex_unlock(&sleeper->mutex) == 0);

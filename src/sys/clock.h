@@ -11,6 +11,11 @@
 uint64_t of_clock_ns(void);
 void of_clock_sleep_ns(uint64_t duration_ns);
 
+/* A condition variable whose deadlines are of this clock. */
+void of_clock_init_cond(pthread_cond_t *cond);
+/* Waits as pthread_cond_wait does; false once end_ns is past. */
+bool of_clock_wait_cond(pthread_cond_t *cond, pthread_mutex_t *mutex, uint64_t end_ns);
+
 /* A thread that sleeps until its time has come or another one wakes it, for good. */
 struct of_sleeper {
     pthread_mutex_t mutex;

@@ -5,8 +5,6 @@
 #include "base/check.h"
 #include "sys/clock.h"
 
-#include <time.h>
-
 void of_io_list_clear(struct of_io_list *list)
 {
     list->first = NULL;
@@ -31,15 +29,10 @@ struct of_io_req *of_io_list_take(struct of_io_list *list)
 
 void of_io_done_init(struct of_io_done *done)
 {
-    pthread_condattr_t attributes;
-
     of_io_list_clear(&done->list);
     done->woken = false;
     of_assert(pthread_mutex_init(&done->mutex, NULL) == 0);
-    of_assert(pthread_condattr_init(&attributes) == 0);
-    of_assert(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
-    of_assert(pthread_cond_init(&done->changed, &attributes) == 0);
-    (void)pthread_condattr_destroy(&attributes);
+    of_clock_init_cond(&done->changed);
 }
 
 void of_io_done_finish(struct of_io_done *done)
@@ -60,13 +53,9 @@ void of_io_done_put(struct of_io_done *done, struct of_io_req *reqs)
 static void wait_for_change(struct of_io_done *done)
 {
     const uint64_t end_ns = of_clock_ns() + OF_IO_TICK_NS;
-    const struct timespec end = {.tv_sec = (time_t)(end_ns / 1000000000),
-                                 .tv_nsec = (long)(end_ns % 1000000000)};
 
-    while (done->list.first == NULL && !done->woken) {
-        if (pthread_cond_timedwait(&done->changed, &done->mutex, &end) != 0) {
-            return;
-        }
+    while (done->list.first == NULL && !done->woken &&
+           of_clock_wait_cond(&done->changed, &done->mutex, end_ns)) {
     }
 }
 

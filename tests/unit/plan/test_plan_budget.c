@@ -169,8 +169,8 @@ static void there_are_slots_for_cached_inputs(void **state)
     }
 }
 
-/* Parts of tiles are visits, too: with half of the bytes underway there are as many as fit, and
- * more for the workers, where memory is left, and for nothing else less. */
+/* Parts of tiles take sets, too: there are as many as are underway, with half of the bytes, as the
+ * workers have, and one more; fewer only where no memory is left. */
 static void there_are_sets_for_parts(void **state)
 {
     static const uint64_t bounds[] = {OF_MEMORY_DEFAULT, 100 * OF_MIB, OF_MEMORY_MIN};

@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "kern/kern.h"
-#include "prng.h"
+#include "support/prng.h"
 #include "sys/clock.h"
 
 #include <setjmp.h>
