@@ -514,12 +514,26 @@ static void look_around(struct of_run *run)
                   waiting_for, false);
 }
 
-/* How much is underway from now on. */
+static struct of_staff_note note_now(struct of_run *run)
+{
+    return (struct of_staff_note){.read_bytes = run->io.read_bytes,
+                                  .cache_bytes = run->source.cache_bytes,
+                                  .busy_ns = atomic_load(&run->crew.busy_ns),
+                                  .now_ns = of_clock_ns()};
+}
+
+/* How much is underway from now on, and how many workers work. */
 static void keep_pace(struct of_run *run)
 {
-    of_pace_note(&run->pace, run->io.read_bytes, run->source.cache_bytes,
-                 atomic_load(&run->pool.loaded), of_clock_ns());
+    const struct of_staff_note note = note_now(run);
+    const uint32_t used_count = run->staff.used_count;
+
+    of_pace_note(&run->pace, note.read_bytes, note.cache_bytes, atomic_load(&run->pool.loaded),
+                 note.now_ns);
     run->source.flight_bytes = of_pace_flight_bytes(&run->pace);
+    if (of_staff_note(&run->staff, &note) != used_count) {
+        of_crew_use(&run->crew, run->staff.used_count);
+    }
 }
 
 /* Tiles of the plan that are behind us. */
@@ -532,12 +546,14 @@ onefold_status of_loop(struct of_run *run, onefold_error *err)
 {
     /* One lane is the order of the plan. */
     const uint32_t lane_count = run->job.survey ? 1 : run->plan->how.hash_thread_count;
+    const struct of_staff_note start = note_now(run);
 
     run->failed_visit = UINT64_MAX;
     run->buffers.needs_outs = !run->job.survey;
     of_lanes_begin(&run->lanes, run->plan, lane_count, run->job.survey);
     run->sums.next_visit = run->lanes.next_visit;
     of_pace_begin(&run->pace);
+    of_staff_begin(&run->staff, &start);
     for (;;) {
         bool moved;
 

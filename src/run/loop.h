@@ -19,6 +19,7 @@
 #include "run/slot.h"
 #include "run/solved.h"
 #include "run/source.h"
+#include "run/staff.h"
 #include "run/stage.h"
 #include "run/stats.h"
 #include "run/sums.h"
@@ -64,6 +65,7 @@ struct of_run {
     /* The loop's. */
     struct of_lanes lanes;  /* order of the pass's visits */
     struct of_pace pace;    /* of its reads */
+    struct of_staff staff;  /* of its workers */
     uint32_t busy_count;    /* slots that are not FREE */
     uint32_t writing_count; /* writes underway */
     uint64_t feed_count;    /* visits that were given a slot */

@@ -223,6 +223,7 @@ static onefold_status start_threads(struct of_run *run, onefold_error *err)
     OF_TRY(of_ticker_start(&run->ticker, &run->io,
                            run->options->progress != NULL || run->options->cancel != NULL, err));
     OF_TRY(of_crew_init(&run->crew, &crew_options, err));
+    of_staff_init(&run->staff, run->crew.thread_count, how->pool_count);
     run->has_crew = true;
     open_panes(run);
     if (run->crew.thread_count < how->worker_count) {

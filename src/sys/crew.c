@@ -102,9 +102,32 @@ void of_thread_join(struct of_thread *thread)
 struct member {
     struct of_crew *crew;
     uint32_t group;
+    uint32_t rank; /* in the group */
     uint8_t *scratch;
     uint64_t idle_ns;
+    uint64_t taken_ns; /* when it took what it does */
 };
+
+static void wait_until_used(struct of_crew *crew, uint32_t rank)
+{
+    if (rank == 0) {
+        return; /* always */
+    }
+    of_assert(pthread_mutex_lock(&crew->mutex) == 0);
+    while (rank >= crew->used_count) {
+        (void)pthread_cond_wait(&crew->used_more, &crew->mutex);
+    }
+    of_assert(pthread_mutex_unlock(&crew->mutex) == 0);
+}
+
+void of_crew_use(struct of_crew *crew, uint32_t worker_count)
+{
+    of_assert(worker_count > 0);
+    of_assert(pthread_mutex_lock(&crew->mutex) == 0);
+    crew->used_count = worker_count;
+    (void)pthread_cond_broadcast(&crew->used_more);
+    of_assert(pthread_mutex_unlock(&crew->mutex) == 0);
+}
 
 /* The next item for a worker of the group, NULL at the end; errands are done on the way. What
  * stands for one in `todo` is the crew itself. */
@@ -113,13 +136,17 @@ static void *next_item(struct of_crew *crew, struct member *member)
     const struct of_errand *errand;
 
     for (;;) {
-        const uint64_t start_ns = of_clock_ns();
-        void *item = of_queue_pop(&crew->todo[member->group]);
+        const uint64_t now_ns = of_clock_ns();
+        void *item;
 
+        atomic_fetch_add(&crew->busy_ns, now_ns - member->taken_ns);
+        wait_until_used(crew, member->rank);
+        item = of_queue_pop(&crew->todo[member->group]);
         if (item == NULL) {
             return NULL; /* waiting for the end of the run is not idleness */
         }
-        member->idle_ns += of_clock_ns() - start_ns;
+        member->taken_ns = of_clock_ns();
+        member->idle_ns += member->taken_ns - now_ns;
         if (item != crew) {
             return item;
         }
@@ -137,6 +164,7 @@ static void *run_member(void *argument)
 
     reset_float();
     (void)of_node_enter(options->nodes, member->group);
+    member->taken_ns = of_clock_ns();
     while ((item = next_item(crew, member)) != NULL) {
         options->work(options->context, item, member->scratch);
         of_queue_push(&crew->done, item);
@@ -166,6 +194,7 @@ static onefold_status start_members(struct of_crew *crew, onefold_error *err)
 
         members[i] = (struct member){.crew = crew,
                                      .group = i % options->group_count,
+                                     .rank = i / options->group_count,
                                      .scratch = of_crew_scratch(options, i)};
         result = create_thread(&crew->threads[i], run_member, &members[i]);
         if (result != 0 && i == 0) {
@@ -197,9 +226,12 @@ onefold_status of_crew_init(struct of_crew *crew, const struct of_crew_options *
     const uint64_t groups = of_num_max(options->group_count, 1);
     onefold_status status;
 
-    *crew = (struct of_crew){.options = *options};
+    *crew = (struct of_crew){.options = *options, .used_count = UINT32_MAX};
     crew->options.worker_count = (uint32_t)count;
     crew->options.group_count = (uint32_t)groups;
+    of_assert(pthread_mutex_init(&crew->mutex, NULL) == 0);
+    of_assert(pthread_cond_init(&crew->used_more, NULL) == 0);
+    crew->can_wait = true;
     crew->threads = of_mem_get(of_mem_array_bytes(count, sizeof(pthread_t)));
     crew->members = of_mem_get(of_mem_array_bytes(count, sizeof(struct member)));
     crew->todo = of_mem_get(of_mem_array_bytes(groups, sizeof(struct of_queue)));
@@ -247,6 +279,9 @@ void of_crew_finish(struct of_crew *crew)
     for (uint32_t i = 0; i < crew->todo_count; i++) {
         of_queue_close(&crew->todo[i]);
     }
+    if (crew->can_wait) {
+        of_crew_use(crew, UINT32_MAX);
+    }
     for (uint32_t i = 0; i < count; i++) {
         of_assert(pthread_join(crew->threads[i], NULL) == 0);
         crew->idle_ns += members[i].idle_ns;
@@ -264,6 +299,11 @@ void of_crew_finish(struct of_crew *crew)
     crew->todo_count = 0;
     of_queue_finish(&crew->errands);
     of_queue_finish(&crew->done);
+    if (crew->can_wait) {
+        (void)pthread_cond_destroy(&crew->used_more);
+        (void)pthread_mutex_destroy(&crew->mutex);
+        crew->can_wait = false;
+    }
 }
 
 void of_float_enter(struct of_float_env *env)

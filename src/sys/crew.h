@@ -11,6 +11,7 @@
 
 #include <fenv.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -52,6 +53,11 @@ struct of_crew {
     uint32_t thread_count; /* really running */
     uint64_t idle_ns;      /* summed over workers, valid after finish */
     void *members;
+    _Atomic uint64_t busy_ns; /* summed over workers: items and errands done so far */
+    uint32_t used_count;      /* workers of each group that take items */
+    pthread_mutex_t mutex;    /* of that */
+    pthread_cond_t used_more;
+    bool can_wait; /* the two above are made */
 };
 
 OF_NODISCARD onefold_status of_crew_init(struct of_crew *crew,
@@ -62,6 +68,9 @@ void of_crew_give(struct of_crew *crew, uint32_t group, void *item);
 /* Before all items that wait: whichever worker of the group is free next. The errand has to stay;
  * it does not come back. */
 void of_crew_send(struct of_crew *crew, uint32_t group, struct of_errand *errand);
+/* So many workers of each group take items from now on, one at least; the others end what they have
+ * and wait. At first all do. */
+void of_crew_use(struct of_crew *crew, uint32_t worker_count);
 /* A finished item or NULL; never blocks. */
 void *of_crew_take(struct of_crew *crew);
 /* Waits for the workers; items still queued are processed first. */

@@ -251,6 +251,71 @@ static void test_errands(void **state)
     assert_int_equal(atomic_load(&work_calls), ITEMS);
 }
 
+/* Takes a while, so that others are free for the next item. */
+static void work_slowly(void *context, void *item, void *scratch)
+{
+    of_clock_sleep_ns(200000);
+    work(context, item, scratch);
+}
+
+static uint32_t count_of_others(const struct item *items, const uint8_t *scratch)
+{
+    uint32_t count = 0;
+
+    for (size_t i = 0; i < ITEMS; i++) {
+        count += items[i].scratch != scratch;
+    }
+    return count;
+}
+
+static void give_all(struct of_crew *crew, struct item *items)
+{
+    size_t taken = 0;
+
+    for (size_t i = 0; i < ITEMS; i++) {
+        of_crew_give(crew, 0, &items[i]);
+    }
+    while (taken < ITEMS) {
+        if (of_crew_take(crew) != NULL) {
+            taken++;
+        } else {
+            of_clock_sleep_ns(100000);
+        }
+    }
+}
+
+/* One works alone, but for the item that each of the others was waiting for; then all do; and those
+ * that wait do not keep the crew from its end. */
+static void test_some_are_used(void **state)
+{
+    static struct item items[ITEMS];
+    static atomic_int work_calls;
+    static _Alignas(64) uint8_t scratch[WORKERS * SCRATCH_BYTES];
+    const struct of_crew_options options = {.worker_count = WORKERS,
+                                            .item_count = ITEMS,
+                                            .work = work_slowly,
+                                            .context = &work_calls,
+                                            .scratch = scratch,
+                                            .scratch_bytes = SCRATCH_BYTES};
+    struct of_crew crew;
+    onefold_error err;
+
+    (void)state;
+    assert_int_equal(of_crew_init(&crew, &options, &err), ONEFOLD_OK);
+    of_crew_use(&crew, 1);
+    give_all(&crew, items);
+    assert_in_range(count_of_others(items, scratch), 0, WORKERS - 1);
+    of_crew_use(&crew, WORKERS);
+    give_all(&crew, items);
+    assert_in_range(count_of_others(items, scratch), ITEMS / 4, ITEMS);
+    of_crew_use(&crew, 1);
+    give_all(&crew, items);
+    assert_in_range(count_of_others(items, scratch), 0, WORKERS - 1);
+    assert_true(atomic_load(&crew.busy_ns) >= UINT64_C(3) * ITEMS * 200000);
+    of_crew_finish(&crew);
+    assert_int_equal(atomic_load(&work_calls), 3 * ITEMS);
+}
+
 static void test_signals_are_restored(void **state)
 {
     const struct of_crew_options options = {.worker_count = 1, .item_count = 1, .work = work};
@@ -327,6 +392,7 @@ int main(void)
         cmocka_unit_test(test_finish_processes_what_is_queued),
         cmocka_unit_test(test_groups),
         cmocka_unit_test(test_errands),
+        cmocka_unit_test(test_some_are_used),
         cmocka_unit_test(test_signals_are_restored),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_thread_limit),
