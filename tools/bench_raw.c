@@ -6,8 +6,8 @@
  * reach what fio reaches (docs/performance.md) and work wherever io_uring is forbidden.
  *
  * Nothing computed is less than any program does that uses what it reads. The same limit "looked
- * at" hands every place that was filled to other threads, which load each of its cache lines once.
- * And what a disk likes differs: "short" makes requests half as long.
+ * at" hands every place that was filled to another thread, which loads each of its cache lines
+ * once. And what a disk likes differs: "short" makes requests half as long.
  */
 #include "bench.h"
 
@@ -26,8 +26,10 @@
 /* As many requests as fio had when it was fastest on the machines this was tried on; more of them
  * or larger ones changed nothing on most. */
 enum { READERS = 16, WRITERS = 4 };
-/* Who looks, and places for reads then: fewer than these were slower where it was tried. */
-enum { LOOKERS = 4, PLACES = 48 };
+/* Who looks, and places for reads then. More of both were slower where it was tried last: the
+ * memory of all places has to stay in some cache, and two that look at the same time disturb the
+ * disk (docs/decisions/021-as-few-workers-as-keep-up.md). */
+enum { LOOKERS = 1, PLACES = 24 };
 #define REQUEST_BYTES_MAX (UINT64_C(1) << 20)
 #define HUGE_BYTES        (UINT64_C(2) << 20)
 /* A cache line, in words. */
