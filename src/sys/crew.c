@@ -98,7 +98,7 @@ void of_thread_join(struct of_thread *thread)
     }
 }
 
-/* One worker: set by init, idle_ns by the worker until it has been joined. */
+/* One worker: set by init, times by the worker until it has been joined. */
 struct member {
     struct of_crew *crew;
     uint32_t group;
@@ -136,17 +136,20 @@ static void *next_item(struct of_crew *crew, struct member *member)
     const struct of_errand *errand;
 
     for (;;) {
-        const uint64_t now_ns = of_clock_ns();
+        const uint64_t ended_ns = of_clock_ns();
+        uint64_t used_ns;
         void *item;
 
-        atomic_fetch_add(&crew->busy_ns, now_ns - member->taken_ns);
+        atomic_fetch_add(&crew->busy_ns, ended_ns - member->taken_ns);
         wait_until_used(crew, member->rank);
+        used_ns = of_clock_ns();
+        member->idle_ns += used_ns - ended_ns;
         item = of_queue_pop(&crew->todo[member->group]);
         if (item == NULL) {
-            return NULL; /* waiting for the end of the run is not idleness */
+            return NULL; /* to be used and to wait for the end of the run is not idleness */
         }
         member->taken_ns = of_clock_ns();
-        member->idle_ns += member->taken_ns - now_ns;
+        member->idle_ns += member->taken_ns - used_ns;
         if (item != crew) {
             return item;
         }

@@ -68,8 +68,9 @@ void of_crew_give(struct of_crew *crew, uint32_t group, void *item);
 /* Before all items that wait: whichever worker of the group is free next. The errand has to stay;
  * it does not come back. */
 void of_crew_send(struct of_crew *crew, uint32_t group, struct of_errand *errand);
-/* So many workers of each group take items from now on, one at least; the others end what they have
- * and wait. At first all do. */
+/* So many workers of each group take items from now on, one at least; the others end what they
+ * have, or the next item where they wait for one already, and then they are idle. At first all do.
+ */
 void of_crew_use(struct of_crew *crew, uint32_t worker_count);
 /* A finished item or NULL; never blocks. */
 void *of_crew_take(struct of_crew *crew);

@@ -13,6 +13,17 @@
 
 enum { SECOND_NS = 1000000000, TIMES = 100 };
 
+/* Some time after our clock's own start. */
+static struct of_staff_note begin(struct of_staff *staff, uint32_t worker_count,
+                                  uint32_t group_count)
+{
+    const struct of_staff_note note = {.now_ns = 7};
+
+    of_staff_init(staff, worker_count, group_count);
+    of_staff_begin(staff, &note);
+    return note;
+}
+
 /* A second in which the workers of a group were busy for so many seconds together. */
 static uint32_t read_some(struct of_staff *staff, struct of_staff_note *note, double busy)
 {
@@ -34,13 +45,11 @@ static uint32_t read_long(struct of_staff *staff, struct of_staff_note *note, do
 
 static void test_as_few_as_keep_up(void **state)
 {
-    struct of_staff_note note = {.now_ns = 7};
-    struct of_staff staff;
-
     (void)state;
     for (uint32_t groups = 1; groups <= 3; groups++) {
-        of_staff_init(&staff, 8 * groups, groups);
-        of_staff_begin(&staff, &note);
+        struct of_staff staff;
+        struct of_staff_note note = begin(&staff, 8 * groups, groups);
+
         assert_int_equal(staff.used_count, 8);
         assert_int_equal(read_some(&staff, &note, 0.5), 7); /* one at a time */
         assert_int_equal(read_some(&staff, &note, 0.5), 6);
@@ -57,12 +66,10 @@ static void test_as_few_as_keep_up(void **state)
 
 static void test_one_stays_one(void **state)
 {
-    struct of_staff_note note = {.now_ns = 7};
     struct of_staff staff;
+    struct of_staff_note note = begin(&staff, 1, 1);
 
     (void)state;
-    of_staff_init(&staff, 1, 1);
-    of_staff_begin(&staff, &note);
     assert_int_equal(read_long(&staff, &note, 0.1), 1);
     assert_int_equal(read_long(&staff, &note, 1.0), 1);
     of_staff_init(&staff, 2, 3); /* fewer than groups: one serves more than one */
@@ -71,12 +78,10 @@ static void test_one_stays_one(void **state)
 
 static void test_all_for_cached_bytes(void **state)
 {
-    struct of_staff_note note = {.now_ns = 7};
     struct of_staff staff;
+    struct of_staff_note note = begin(&staff, 4, 1);
 
     (void)state;
-    of_staff_init(&staff, 4, 1);
-    of_staff_begin(&staff, &note);
     assert_int_equal(read_long(&staff, &note, 0.5), 1);
     note.cache_bytes++;
     assert_int_equal(of_staff_note(&staff, &note), 4);
@@ -88,12 +93,10 @@ static void test_all_for_cached_bytes(void **state)
 /* Nothing is decided after a few bytes, and nothing by the time between two passes. */
 static void test_what_counts(void **state)
 {
-    struct of_staff_note note = {.now_ns = 7};
     struct of_staff staff;
+    struct of_staff_note note = begin(&staff, 4, 1);
 
     (void)state;
-    of_staff_init(&staff, 4, 1);
-    of_staff_begin(&staff, &note);
     for (int i = 0; i < 63; i++) {
         note.read_bytes += OF_MIB;
         note.now_ns += SECOND_NS;

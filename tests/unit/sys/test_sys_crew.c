@@ -63,6 +63,23 @@ static void done(void *context)
     atomic_fetch_add(&done_calls, 1);
 }
 
+/* Gives the first ones of these to a crew, and takes them all back. */
+static void do_items(struct of_crew *crew, struct item *items, size_t count)
+{
+    size_t taken = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        of_crew_give(crew, 0, &items[i]);
+    }
+    while (taken < count) {
+        if (of_crew_take(crew) != NULL) {
+            taken++;
+        } else {
+            of_clock_sleep_ns(100000);
+        }
+    }
+}
+
 /* What a careless host program does. */
 static void spoil_float(void)
 {
@@ -88,7 +105,6 @@ static void test_items_come_back(void **state)
     onefold_error err;
     fenv_t own;
     onefold_status status;
-    size_t taken = 0;
 
     (void)state;
     assert_int_equal(fegetenv(&own), 0);
@@ -98,16 +114,7 @@ static void test_items_come_back(void **state)
     assert_int_equal(status, ONEFOLD_OK);
     assert_int_equal(crew.thread_count, WORKERS);
     assert_null(of_crew_take(&crew));
-    for (size_t i = 0; i < ITEMS; i++) {
-        of_crew_give(&crew, 0, &items[i]);
-    }
-    while (taken < ITEMS) {
-        if (of_crew_take(&crew) != NULL) {
-            taken++;
-        } else {
-            of_clock_sleep_ns(100000);
-        }
-    }
+    do_items(&crew, items, ITEMS);
     of_crew_finish(&crew);
     assert_int_equal(atomic_load(&work_calls), ITEMS);
     assert_int_equal(atomic_load(&done_calls), ITEMS);
@@ -251,11 +258,30 @@ static void test_errands(void **state)
     assert_int_equal(atomic_load(&work_calls), ITEMS);
 }
 
-/* Takes a while, so that others are free for the next item. */
+enum { SLOW_NS = 200000 };
+
+/* How many workers are to meet in items of theirs, and how many are there. */
+static atomic_int meeting_size;
+static atomic_int met_count;
+
+/* Takes a while, so that others are free for the next item; as long as it takes in a meeting. */
 static void work_slowly(void *context, void *item, void *scratch)
 {
-    of_clock_sleep_ns(200000);
+    of_clock_sleep_ns(SLOW_NS);
+    atomic_fetch_add(&met_count, 1);
+    while (atomic_load(&met_count) < atomic_load(&meeting_size)) {
+        of_clock_sleep_ns(SLOW_NS);
+    }
     work(context, item, scratch);
+}
+
+/* Ends only where each of the workers takes an item. */
+static void meet(struct of_crew *crew, struct item *items)
+{
+    atomic_store(&met_count, 0);
+    atomic_store(&meeting_size, WORKERS);
+    do_items(crew, items, WORKERS);
+    atomic_store(&meeting_size, 0);
 }
 
 static uint32_t count_of_others(const struct item *items, const uint8_t *scratch)
@@ -268,20 +294,17 @@ static uint32_t count_of_others(const struct item *items, const uint8_t *scratch
     return count;
 }
 
-static void give_all(struct of_crew *crew, struct item *items)
+static void start_slow_crew(struct of_crew *crew, atomic_int *work_calls, uint8_t *scratch)
 {
-    size_t taken = 0;
+    const struct of_crew_options options = {.worker_count = WORKERS,
+                                            .item_count = ITEMS,
+                                            .work = work_slowly,
+                                            .context = work_calls,
+                                            .scratch = scratch,
+                                            .scratch_bytes = SCRATCH_BYTES};
+    onefold_error err;
 
-    for (size_t i = 0; i < ITEMS; i++) {
-        of_crew_give(crew, 0, &items[i]);
-    }
-    while (taken < ITEMS) {
-        if (of_crew_take(crew) != NULL) {
-            taken++;
-        } else {
-            of_clock_sleep_ns(100000);
-        }
-    }
+    assert_int_equal(of_crew_init(crew, &options, &err), ONEFOLD_OK);
 }
 
 /* One works alone, but for the item that each of the others was waiting for; then all do; and those
@@ -291,29 +314,41 @@ static void test_some_are_used(void **state)
     static struct item items[ITEMS];
     static atomic_int work_calls;
     static _Alignas(64) uint8_t scratch[WORKERS * SCRATCH_BYTES];
-    const struct of_crew_options options = {.worker_count = WORKERS,
-                                            .item_count = ITEMS,
-                                            .work = work_slowly,
-                                            .context = &work_calls,
-                                            .scratch = scratch,
-                                            .scratch_bytes = SCRATCH_BYTES};
     struct of_crew crew;
-    onefold_error err;
 
     (void)state;
-    assert_int_equal(of_crew_init(&crew, &options, &err), ONEFOLD_OK);
+    start_slow_crew(&crew, &work_calls, scratch);
     of_crew_use(&crew, 1);
-    give_all(&crew, items);
+    do_items(&crew, items, ITEMS);
     assert_in_range(count_of_others(items, scratch), 0, WORKERS - 1);
     of_crew_use(&crew, WORKERS);
-    give_all(&crew, items);
-    assert_in_range(count_of_others(items, scratch), ITEMS / 4, ITEMS);
+    meet(&crew, items);
     of_crew_use(&crew, 1);
-    give_all(&crew, items);
+    do_items(&crew, items, ITEMS);
     assert_in_range(count_of_others(items, scratch), 0, WORKERS - 1);
-    assert_true(atomic_load(&crew.busy_ns) >= UINT64_C(3) * ITEMS * 200000);
     of_crew_finish(&crew);
-    assert_int_equal(atomic_load(&work_calls), 3 * ITEMS);
+    assert_int_equal(atomic_load(&work_calls), 2 * ITEMS + WORKERS);
+    assert_true(atomic_load(&crew.busy_ns) >= UINT64_C(2) * ITEMS * SLOW_NS);
+}
+
+/* Those that are not used until the end are idle until the end. */
+static void test_unused_are_idle(void **state)
+{
+    static struct item items[ITEMS];
+    static atomic_int work_calls;
+    static _Alignas(64) uint8_t scratch[WORKERS * SCRATCH_BYTES];
+    struct of_crew crew;
+    uint64_t alone_ns;
+
+    (void)state;
+    start_slow_crew(&crew, &work_calls, scratch);
+    meet(&crew, items); /* all are there */
+    alone_ns = of_clock_ns();
+    of_crew_use(&crew, 1);
+    do_items(&crew, items, ITEMS);
+    alone_ns = of_clock_ns() - alone_ns;
+    of_crew_finish(&crew);
+    assert_true(atomic_load(&crew.busy_ns) + crew.idle_ns >= (WORKERS - 1) * alone_ns);
 }
 
 static void test_signals_are_restored(void **state)
@@ -393,6 +428,7 @@ int main(void)
         cmocka_unit_test(test_groups),
         cmocka_unit_test(test_errands),
         cmocka_unit_test(test_some_are_used),
+        cmocka_unit_test(test_unused_are_idle),
         cmocka_unit_test(test_signals_are_restored),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_thread_limit),
