@@ -79,8 +79,7 @@ static void begin_part(struct of_buffers *buffers, uint32_t part)
 void of_buffers_init(struct of_buffers *buffers, const struct of_how *how, struct of_pool *pool,
                      struct of_slot *slots)
 {
-    *buffers = (struct of_buffers){
-        .how = how, .pool = pool, .slots = slots, .coming_set = -1, .last_set = how->set_count - 1};
+    *buffers = (struct of_buffers){.how = how, .pool = pool, .slots = slots, .coming_set = -1};
     for (uint32_t i = 0; i < how->set_count; i++) {
         buffers->free_sets |= UINT64_C(1) << i;
     }
@@ -160,18 +159,16 @@ bool of_buffers_may_feed(const struct of_buffers *buffers, const struct of_slot 
 
 /* ---- Sets, and what is loaded next ---- */
 
-/* The first of these sets in the slot's part of the pool behind the one that was lent last, or -1.
- * Sets go round: bytes from a disk arrive more slowly in memory that a worker has just looked at
- * (docs/decisions/015-loaded-beside-the-merge.md). */
+/* The first of these sets in the slot's part of the pool, or -1. Always the first: the less memory
+ * is used in turn, the faster a disk that is a thread of the host copies into it
+ * (docs/decisions/021-as-few-workers-as-keep-up.md). */
 static int32_t find_set(const struct of_buffers *buffers, const struct of_slot *slot,
                         uint64_t which)
 {
     const struct of_how *how = buffers->how;
 
-    for (uint32_t n = 1; n <= how->set_count; n++) {
-        const uint32_t set = (buffers->last_set + n) % how->set_count;
-
-        if (set % how->pool_count == slot->pool && (which >> set & 1) != 0) {
+    for (uint32_t set = slot->pool; set < how->set_count; set += how->pool_count) {
+        if ((which >> set & 1) != 0) {
             return (int32_t)set;
         }
     }
@@ -224,7 +221,6 @@ void of_buffers_lend(struct of_buffers *buffers, struct of_slot *slot)
     set = find_set(buffers, slot, buffers->free_sets & buffers->loaded_sets);
     if (set >= 0) {
         buffers->free_sets &= ~(UINT64_C(1) << set);
-        buffers->last_set = (uint32_t)set;
         buffers->lent_count++;
         slot->area_set = set;
         place_areas(buffers, slot);

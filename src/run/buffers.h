@@ -30,7 +30,6 @@ struct of_buffers {
     uint64_t free_sets;        /* a bit each */
     uint64_t loaded_sets;      /* a bit each */
     uint32_t loaded_set_count;
-    uint32_t last_set;   /* lent last */
     uint64_t lent_count; /* so many times was one lent */
     uint32_t loaded_out_count;
     int32_t coming_set;         /* the loader has it; -1 = none */

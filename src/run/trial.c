@@ -5,11 +5,16 @@
 #include "base/attr.h"
 #include "base/limits.h"
 
-/* One in twelve bytes is read for a trial, of these a third or two in the worse way. */
+#include <stdbool.h>
+
+/* One in twelve bytes is read for a trial, of these two thirds at the most in the worse way. */
 enum { STRETCHES_BETWEEN = 32 };
 /* The second way is taken where it is better by more than one part in so many: what is no better
  * shall not change with the noise. */
 enum { CLEARLY_BETTER = 64 };
+/* It is given up early where it is worse by more than this part: a disk that was slow for a moment
+ * keeps nobody from what is better, but for the time until the next trial. */
+enum { CLEARLY_WORSE = 16 };
 
 /* First and last the one, so that a disk that gets slower meanwhile favours none. */
 static const uint32_t ways[] = {0, 1, 0};
@@ -24,17 +29,28 @@ uint32_t of_trial_way(const struct of_trial *trial)
     return trial->stretch < OF_LENGTH(ways) ? ways[trial->stretch] : trial->better_way;
 }
 
-static void end_stretch(struct of_trial *trial)
+/* ns for a MiB: a stretch may be longer than another by what came last. */
+static uint64_t mib_ns(uint64_t ns, uint64_t byte_count)
 {
-    if (trial->stretch < OF_LENGTH(ways)) {
-        /* For a MiB: a stretch may be longer than another by what came last. */
-        trial->ways_ns[ways[trial->stretch]] +=
-            (uint64_t)((double)trial->ns * OF_MIB / (double)trial->counted_bytes);
-    }
+    return (uint64_t)((double)ns * OF_MIB / (double)byte_count);
+}
+
+static void begin_stretch(struct of_trial *trial, uint32_t stretch)
+{
+    trial->stretch = stretch;
     trial->bytes = 0;
     trial->counted_bytes = 0;
     trial->ns = 0;
-    trial->stretch++;
+    trial->early_bytes = 0;
+    trial->early_ns = 0;
+}
+
+static void end_stretch(struct of_trial *trial)
+{
+    if (trial->stretch < OF_LENGTH(ways)) {
+        trial->ways_ns[ways[trial->stretch]] += mib_ns(trial->ns, trial->counted_bytes);
+    }
+    begin_stretch(trial, trial->stretch + 1);
     if (trial->stretch == OF_LENGTH(ways)) {
         const uint64_t second_ns = 2 * trial->ways_ns[1]; /* for as many stretches as the first */
 
@@ -47,9 +63,30 @@ static void end_stretch(struct of_trial *trial)
     }
 }
 
+/* The second third of what settles tells enough of a way that is much worse. */
+static bool is_given_up(struct of_trial *trial, uint64_t byte_count, uint64_t ns)
+{
+    const uint64_t third = trial->settle_bytes / 3;
+    const uint64_t before = trial->bytes - byte_count;
+    const uint64_t first_ns = trial->ways_ns[0];
+
+    if (trial->stretch != 1 || before < third || before >= 2 * third) {
+        return false;
+    }
+    trial->early_bytes += byte_count;
+    trial->early_ns += ns;
+    return trial->bytes >= 2 * third &&
+           mib_ns(trial->early_ns, trial->early_bytes) > first_ns + first_ns / CLEARLY_WORSE;
+}
+
 void of_trial_note(struct of_trial *trial, uint64_t byte_count, uint64_t ns)
 {
     trial->bytes += byte_count;
+    if (is_given_up(trial, byte_count, ns)) {
+        trial->better_way = 0;
+        begin_stretch(trial, OF_LENGTH(ways));
+        return;
+    }
     if (trial->bytes > trial->settle_bytes) {
         trial->counted_bytes += byte_count;
         trial->ns += ns;

@@ -19,11 +19,14 @@ struct of_trial {
     uint32_t better_way; /* of the last trial */
     uint64_t bytes;      /* in this stretch */
     uint64_t counted_bytes;
-    uint64_t ns;         /* for those */
+    uint64_t ns;          /* for those */
+    uint64_t early_bytes; /* of those that do not count, where the second way is looked at early */
+    uint64_t early_ns;
     uint64_t ways_ns[2]; /* in this trial, for a MiB of each stretch */
 };
 
-/* A way is tried for so many bytes at a time; much more settle than is underway when it changes. */
+/* A way is tried for so many bytes at a time; much more settle than is underway when it changes.
+ * The second way is given up while it settles where it is clearly worse than the first was. */
 void of_trial_init(struct of_trial *trial, uint64_t settle_bytes, uint64_t timed_bytes);
 
 /* 0 or 1. */

@@ -34,7 +34,7 @@ static uint32_t read_chunks(struct of_trial *trial, uint32_t count, const uint64
 
 static void test_the_better_way_is_kept(void **state)
 {
-    static const uint64_t first_better[WAYS] = {400000, 500000};
+    static const uint64_t first_better[WAYS] = {400000, 420000};
     static const uint64_t second_better[WAYS] = {500000, 400000};
     static const uint64_t alike[WAYS] = {500000, 496000};
     struct of_trial trial;
@@ -79,9 +79,32 @@ static void test_settling_does_not_count(void **state)
         const uint32_t way = of_trial_way(&trial);
 
         assert_int_equal(way, stretch == 1);
-        of_trial_note(&trial, SETTLE_BYTES, way == 1 ? 900000000 : 100000000);
+        of_trial_note(&trial, SETTLE_BYTES / 3 + 1, way == 1 ? 900000000 : 100000000);
+        of_trial_note(&trial, SETTLE_BYTES - SETTLE_BYTES / 3 - 1, 100000000);
         of_trial_note(&trial, TIMED_BYTES, way == 1 ? 90000000 : 100000000);
     }
+    assert_int_equal(of_trial_way(&trial), 1);
+}
+
+/* Where the second way is much worse it is left before it has settled, and tried again as late as
+ * after a whole trial. */
+static void test_a_much_worse_way_is_given_up(void **state)
+{
+    static const uint64_t worse[WAYS] = {400000, 426000};
+    static const uint64_t second_better[WAYS] = {500000, 400000};
+    const uint32_t stretch = (SETTLE_BYTES + TIMED_BYTES) / OF_MIB;
+    struct of_trial trial;
+
+    (void)state;
+    of_trial_init(&trial, SETTLE_BYTES, TIMED_BYTES);
+    assert_int_equal(read_chunks(&trial, stretch, worse), 0);
+    assert_int_equal(of_trial_way(&trial), 1);
+    assert_in_range(read_chunks(&trial, stretch, worse), SETTLE_BYTES / OF_MIB / 2,
+                    SETTLE_BYTES / OF_MIB * 3 / 4);
+    assert_int_equal(of_trial_way(&trial), 0);
+    assert_int_equal(read_chunks(&trial, 32 * stretch, worse), 0);
+    /* A way that is better then is found. */
+    assert_in_range(read_chunks(&trial, 4 * stretch, second_better), stretch, 3 * stretch);
     assert_int_equal(of_trial_way(&trial), 1);
 }
 
@@ -107,6 +130,7 @@ int main(void)
         cmocka_unit_test(test_the_better_way_is_kept),
         cmocka_unit_test(test_drift_favours_none),
         cmocka_unit_test(test_settling_does_not_count),
+        cmocka_unit_test(test_a_much_worse_way_is_given_up),
         cmocka_unit_test(test_odd_notes),
     };
 
