@@ -19,6 +19,10 @@
 
 #include <errno.h>
 
+/* So many visits are fed ahead of the reads: enough for what a disk reports together, and no more,
+ * because a tile is cut when it is fed, and memory that is used in turn shall be little. */
+enum { FED_AHEAD = 4 };
+
 /* ---- Failure ---- */
 
 /* Is it below whatever has failed so far? In the order of the output, which grains have. */
@@ -436,8 +440,23 @@ static bool move_leaving(struct of_run *run, struct of_slot *slot)
 }
 
 /* Moves every slot one step; returns whether any moved. */
+/* Visits that are fed and still wait to be read. */
+static uint32_t waiting_count(const struct of_run *run)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < run->slot_count; i++) {
+        const struct of_slot *slot = &run->slots[i];
+
+        count += slot->state == OF_SLOT_READING && slot->is_first_round && slot->unissued_count > 0;
+    }
+    return count;
+}
+
 static bool move_slots(struct of_run *run)
 {
+    const uint32_t waiting = waiting_count(run);
+    uint32_t room = waiting < FED_AHEAD ? FED_AHEAD - waiting : 0;
     bool any = false;
 
     for (uint32_t i = 0; i < run->slot_count; i++) {
@@ -445,7 +464,10 @@ static bool move_slots(struct of_run *run)
 
         switch (slot->state) {
         case OF_SLOT_FREE:
-            any = move_free(run, slot) || any;
+            if (room > 0 && move_free(run, slot)) {
+                room--;
+                any = true;
+            }
             break;
         case OF_SLOT_READING:
             any = move_reading(run, slot) || any;

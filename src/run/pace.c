@@ -5,9 +5,9 @@
 #include "base/limits.h"
 #include "base/num.h"
 
-/* After a change the disk took 100 to 200 MiB to get faster or slower; of what comes then less is
- * timed in a smaller merge, as long as it is not too short to tell anything. */
-#define SETTLE_BYTES    (144 * OF_MIB)
+/* More than is underway, or fed, in the way before; of what comes then less is timed in a smaller
+ * merge, as long as it is not too short to tell anything. */
+#define SETTLE_BYTES    (96 * OF_MIB)
 #define TIMED_BYTES_MAX (128 * OF_MIB)
 #define TIMED_BYTES_MIN (64 * OF_MIB)
 enum { TIMED_OF_MERGE = 64 };

@@ -4,6 +4,7 @@
 
 #include "base/attr.h"
 #include "base/limits.h"
+#include "base/num.h"
 
 #include <stdbool.h>
 
@@ -16,7 +17,8 @@ enum { CLEARLY_BETTER = 64 };
  * keeps nobody from what is better, but for the time until the next trial. */
 enum { CLEARLY_WORSE = 16 };
 
-/* First and last the one, so that a disk that gets slower meanwhile favours none. */
+/* First and last the one, and the other is better where it is better than both: so it is not taken
+ * because the disk got faster or slower meanwhile, as many do for seconds. */
 static const uint32_t ways[] = {0, 1, 0};
 
 void of_trial_init(struct of_trial *trial, uint64_t settle_bytes, uint64_t timed_bytes)
@@ -48,11 +50,14 @@ static void begin_stretch(struct of_trial *trial, uint32_t stretch)
 static void end_stretch(struct of_trial *trial)
 {
     if (trial->stretch < OF_LENGTH(ways)) {
-        trial->ways_ns[ways[trial->stretch]] += mib_ns(trial->ns, trial->counted_bytes);
+        uint64_t *best_ns = &trial->ways_ns[ways[trial->stretch]];
+        const uint64_t ns = mib_ns(trial->ns, trial->counted_bytes);
+
+        *best_ns = trial->stretch < 2 ? ns : of_num_min(*best_ns, ns);
     }
     begin_stretch(trial, trial->stretch + 1);
     if (trial->stretch == OF_LENGTH(ways)) {
-        const uint64_t second_ns = 2 * trial->ways_ns[1]; /* for as many stretches as the first */
+        const uint64_t second_ns = trial->ways_ns[1];
 
         trial->better_way = second_ns + second_ns / CLEARLY_BETTER < trial->ways_ns[0];
     } else if (trial->stretch == OF_LENGTH(ways) + STRETCHES_BETWEEN) {

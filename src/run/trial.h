@@ -22,7 +22,7 @@ struct of_trial {
     uint64_t ns;          /* for those */
     uint64_t early_bytes; /* of those that do not count, where the second way is looked at early */
     uint64_t early_ns;
-    uint64_t ways_ns[2]; /* in this trial, for a MiB of each stretch */
+    uint64_t ways_ns[2]; /* in this trial, for a MiB of the better stretch */
 };
 
 /* A way is tried for so many bytes at a time; much more settle than is underway when it changes.

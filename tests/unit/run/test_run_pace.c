@@ -64,12 +64,12 @@ static void test_the_faster_pace_is_kept(void **state)
     (void)state;
     begin(&run, OF_SPLIT_FOUND_OUT);
     assert_int_equal(of_pace_parts(&run.pace), 2);
-    assert_in_range(read_tiles(&run, 1000, 2000, 1900), 900, 940);
+    assert_in_range(read_tiles(&run, 1000, 2000, 1900), 930, 950);
     /* Whole tiles that are much slower are left early. */
     begin(&run, OF_SPLIT_FOUND_OUT);
-    assert_in_range(read_tiles(&run, 1000, 2000, 1800), 970, 980);
+    assert_in_range(read_tiles(&run, 1000, 2000, 1800), 978, 988);
     begin(&run, OF_SPLIT_FOUND_OUT);
-    assert_in_range(read_tiles(&run, 1000, 1800, 2000), 120, 150);
+    assert_in_range(read_tiles(&run, 1000, 1800, 2000), 105, 120);
 }
 
 static void test_cached_tiles_are_whole(void **state)
@@ -90,7 +90,7 @@ static void test_cached_tiles_are_whole(void **state)
     /* Begins anew, with what comes from the disk. */
     run.read_bytes += 4 * OF_MIB;
     of_pace_note(&run.pace, run.read_bytes, run.cache_bytes, true, run.now_ns);
-    assert_in_range(read_tiles(&run, 1000, 1800, 2000), 120, 150);
+    assert_in_range(read_tiles(&run, 1000, 1800, 2000), 105, 120);
 }
 
 /* What lies between two passes is no disk's time. */
@@ -101,11 +101,11 @@ static void test_time_between_passes_does_not_count(void **state)
     (void)state;
     begin(&run, OF_SPLIT_FOUND_OUT);
     /* In the middle of what counts of the first parts. */
-    (void)read_tiles(&run, 48, 2000, 1900);
+    (void)read_tiles(&run, 40, 2000, 1900);
     assert_int_equal(of_pace_parts(&run.pace), 2);
     run.now_ns += UINT64_C(1000000000);
     of_pace_begin(&run.pace);
-    assert_in_range(read_tiles(&run, 1000, 2000, 1900), 900, 940);
+    assert_in_range(read_tiles(&run, 1000, 2000, 1900), 930, 950);
 }
 
 /* As long as buffers are still loaded parts are read, and nothing is held against them. */
@@ -121,20 +121,20 @@ static void test_loading_does_not_count(void **state)
         run.now_ns += 100000;
         of_pace_note(&run.pace, run.read_bytes, run.cache_bytes, false, run.now_ns);
     }
-    assert_in_range(read_tiles(&run, 1000, 2000, 1900), 900, 940);
+    assert_in_range(read_tiles(&run, 1000, 2000, 1900), 930, 950);
     begin(&run, OF_SPLIT_FOUND_OUT);
     run.read_bytes = 200 * OF_MIB;
     of_pace_note(&run.pace, run.read_bytes, run.cache_bytes, false, 1);
-    assert_in_range(read_tiles(&run, 1000, 1800, 2000), 120, 150);
+    assert_in_range(read_tiles(&run, 1000, 1800, 2000), 105, 120);
 }
 
-/* Of a small merge less is timed, but not less than 64 MiB behind the 144 that settle. */
+/* Of a small merge less is timed, but not less than 64 MiB behind the 96 that settle. */
 static void test_trials_are_short_in_small_merges(void **state)
 {
     static const struct {
         uint64_t read_bytes;
         uint32_t first_parts; /* tiles until whole ones are tried */
-    } rows[] = {{0, 52}, {4 * OF_GIB, 52}, {6 * OF_GIB, 60}, {8 * OF_GIB, 68}, {80 * OF_GIB, 68}};
+    } rows[] = {{0, 40}, {4 * OF_GIB, 40}, {6 * OF_GIB, 48}, {8 * OF_GIB, 56}, {80 * OF_GIB, 56}};
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
