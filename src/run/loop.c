@@ -439,7 +439,6 @@ static bool move_leaving(struct of_run *run, struct of_slot *slot)
     return true;
 }
 
-/* Moves every slot one step; returns whether any moved. */
 /* Visits that are fed and still wait to be read. */
 static uint32_t waiting_count(const struct of_run *run)
 {
@@ -453,6 +452,7 @@ static uint32_t waiting_count(const struct of_run *run)
     return count;
 }
 
+/* Moves every slot one step; returns whether any moved. */
 static bool move_slots(struct of_run *run)
 {
     const uint32_t waiting = waiting_count(run);
