@@ -23,7 +23,9 @@ static const uint32_t ways[] = {0, 1, 0};
 
 void of_trial_init(struct of_trial *trial, uint64_t settle_bytes, uint64_t timed_bytes)
 {
-    *trial = (struct of_trial){.settle_bytes = settle_bytes, .timed_bytes = timed_bytes};
+    *trial = (struct of_trial){.settle_bytes = settle_bytes,
+                               .timed_bytes = timed_bytes,
+                               .ways_ns = {UINT64_MAX, UINT64_MAX}};
 }
 
 uint32_t of_trial_way(const struct of_trial *trial)
@@ -51,9 +53,8 @@ static void end_stretch(struct of_trial *trial)
 {
     if (trial->stretch < OF_LENGTH(ways)) {
         uint64_t *best_ns = &trial->ways_ns[ways[trial->stretch]];
-        const uint64_t ns = mib_ns(trial->ns, trial->counted_bytes);
 
-        *best_ns = trial->stretch < 2 ? ns : of_num_min(*best_ns, ns);
+        *best_ns = of_num_min(*best_ns, mib_ns(trial->ns, trial->counted_bytes));
     }
     begin_stretch(trial, trial->stretch + 1);
     if (trial->stretch == OF_LENGTH(ways)) {
