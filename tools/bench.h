@@ -2,8 +2,9 @@
 /*
  * What the files of `onefold bench` share. A *group* is one element type and one number of models;
  * its *jobs* (the raw limit, cat, cat and cp, numpy, one merge per rule, backend and state of the
- * page cache) are each carried out once per round, one after the other, so that a ratio compares
- * two times of the same round.
+ * page cache) are each carried out once per round, one after the other. A job that reads from the
+ * disk has a raw limit of its own right before or behind it, and is compared with that: a disk that
+ * others share changes its speed from one minute to the next, and a round takes minutes.
  */
 #ifndef TOOLS_BENCH_H
 #define TOOLS_BENCH_H
@@ -71,6 +72,7 @@ struct bench_run {
     uint64_t wrong_bytes; /* of inputs: cached though cold, or not cached though warm */
     uint64_t read_bytes;
     uint64_t written_bytes;
+    double raw_seconds; /* of the raw limit right beside it; 0 = that of the round is as good */
     /* Merges only: as `merge --json` says. */
     double run_seconds;
     double io_wait_seconds;
@@ -256,7 +258,7 @@ enum bench_value {
     BENCH_SPEED, /* GB/s, read and written */
     BENCH_PEAK_MIB,
     BENCH_CACHE_MIB,
-    BENCH_RATIO,     /* to the raw limit of the same round */
+    BENCH_RATIO,     /* to the raw limit beside it */
     BENCH_RATIO_CAT, /* to cat of the same files in the same state */
     BENCH_DEVICE,    /* shares of the time: waiting for the device, */
     BENCH_WORKERS,   /* workers at work, */

@@ -144,6 +144,9 @@ static void put_run(FILE *to, const struct bench_job *job, const struct bench_ru
                   run->seconds, run->cpu_seconds, (unsigned long long)run->peak_bytes,
                   (unsigned long long)run->cache_bytes, (unsigned long long)run->wrong_bytes,
                   (unsigned long long)run->read_bytes, (unsigned long long)run->written_bytes);
+    if (run->raw_seconds > 0) {
+        (void)fprintf(to, ",\"raw_seconds\":%.6f", run->raw_seconds);
+    }
     if (job->kind == BENCH_MERGE) {
         (void)fprintf(to,
                       ",\"run_seconds\":%.6f,\"io_wait_seconds\":%.6f,"

@@ -294,17 +294,75 @@ static onefold_status run_job(const struct bench *bench, const struct bench_grou
 
 /* ---- Rounds ---- */
 
-static void show_progress(const struct bench *bench, const struct bench_group *group,
-                          uint32_t round, const struct bench_job *job, const struct bench_run *run)
+static void say_job(const struct bench *bench, uint32_t round, const struct bench_job *job,
+                    double seconds)
 {
     if (bench->out->verbose) {
-        out_say(bench->out, "round %u, %s%s%s, %s: %.3f s", round + 1, bench_job_name(job),
-                job->io != NULL ? " " : "", job->io != NULL ? job->io : "",
-                bench_cache_words[job->cache], run->seconds);
-    } else if (bench->out->progress && job == &group->jobs[group->job_count - 1]) {
+        out_say(bench->out, "round %u, %s%s%s%s, %s: %.3f s", round + 1, bench_job_name(job),
+                bench_raw_way_words[job->raw_way], job->io != NULL ? " " : "",
+                job->io != NULL ? job->io : "", bench_cache_words[job->cache], seconds);
+    }
+}
+
+static void say_limit_beside(const struct bench *bench, uint32_t round, const struct bench_job *job,
+                             double seconds)
+{
+    if (bench->out->verbose) {
+        out_say(bench->out, "round %u, beside %s%s: raw limit %.3f s", round + 1,
+                bench_job_name(job), bench_raw_way_words[job->raw_way], seconds);
+    }
+}
+
+static void say_round(const struct bench *bench, const struct bench_group *group, uint32_t round)
+{
+    if (bench->out->progress && !bench->out->verbose) {
         out_say(bench->out, "%s, %u models: round %u of %u done", onefold_dtype_name(group->dtype),
                 group->model_count, round + 1, bench->wish.run_count);
     }
+}
+
+/* Reads from the disk, and its time is compared with a raw limit. */
+static bool has_limit_beside(const struct bench_group *group, const struct bench_job *job)
+{
+    return job->cache == BENCH_COLD && job->raw < group->job_count;
+}
+
+/* The raw limit once more, for this job alone. */
+static onefold_status run_limit_beside(const struct bench *bench, const struct bench_group *group,
+                                       const struct bench_job *job, uint32_t round,
+                                       onefold_error *err)
+{
+    struct bench_run limit = {.seconds = 0};
+
+    if (run_job(bench, group, &group->jobs[job->raw], &limit, err) != ONEFOLD_OK) {
+        return err->status;
+    }
+    job->runs[round].raw_seconds = limit.seconds;
+    say_limit_beside(bench, round, job, limit.seconds);
+    return ONEFOLD_OK;
+}
+
+/* One job of a round, with its raw limit before it in one round and behind it in the next: whatever
+ * favours the second of two then favours either as often. */
+static onefold_status run_in_turn(const struct bench *bench, const struct bench_group *group,
+                                  struct bench_job *job, uint32_t round, onefold_error *err)
+{
+    const bool beside = has_limit_beside(group, job);
+
+    if (job->skipped[0] != '\0') {
+        return ONEFOLD_OK;
+    }
+    if (beside && round % 2 == 0 && run_limit_beside(bench, group, job, round, err) != ONEFOLD_OK) {
+        return err->status;
+    }
+    if (run_job(bench, group, job, &job->runs[round], err) != ONEFOLD_OK) {
+        return err->status;
+    }
+    if (job->skipped[0] != '\0') {
+        return ONEFOLD_OK;
+    }
+    say_job(bench, round, job, job->runs[round].seconds);
+    return beside && round % 2 == 1 ? run_limit_beside(bench, group, job, round, err) : ONEFOLD_OK;
 }
 
 static uint32_t common_divisor(uint32_t a, uint32_t b)
@@ -339,19 +397,12 @@ static onefold_status run_round(const struct bench *bench, const struct bench_gr
 
     for (uint32_t i = 0; i < group->job_count; i++) {
         struct bench_job *job = &group->jobs[((uint64_t)i * step + round) % group->job_count];
-        const bool last = i + 1 == group->job_count;
 
-        if (job->skipped[0] == '\0' &&
-            run_job(bench, group, job, &job->runs[round], err) != ONEFOLD_OK) {
+        if (run_in_turn(bench, group, job, round, err) != ONEFOLD_OK) {
             return err->status;
         }
-        if (bench->out->verbose && job->skipped[0] == '\0') {
-            show_progress(bench, group, round, job, &job->runs[round]);
-        } else if (last && !bench->out->verbose) {
-            show_progress(bench, group, round, &group->jobs[group->job_count - 1],
-                          &job->runs[round]);
-        }
     }
+    say_round(bench, group, round);
     return ONEFOLD_OK;
 }
 

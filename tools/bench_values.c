@@ -65,6 +65,10 @@ static double value_of(const struct bench_run *run, const struct bench_run *othe
     case BENCH_CACHE_MIB:
         return (double)run->cache_bytes / mib;
     case BENCH_RATIO:
+        if (run->raw_seconds > 0) {
+            return run->seconds / run->raw_seconds;
+        }
+        return other != NULL && other->seconds > 0 ? run->seconds / other->seconds : 0;
     case BENCH_RATIO_CAT:
         return other != NULL && other->seconds > 0 ? run->seconds / other->seconds : 0;
     case BENCH_DEVICE:

@@ -9,9 +9,16 @@ import collections, re, sys
 rounds = collections.defaultdict(list)
 for path in sys.argv[1:]:
     for line in open(path):
-        found = re.search(r"round (\d+), (.+?): [\d.]+ s", line)
+        found = re.search(r"round (\d+), (.+?): (raw limit )?[\d.]+ s", line)
         if found:
             rounds[int(found[1])].append(found[2])
+# The raw limit beside a job is right before it and right behind it in turn; not everything has one.
+for number, order in rounds.items():
+    beside = [(i, name[len("beside "):]) for i, name in enumerate(order) if name.startswith("beside ")]
+    assert len(beside) == 5, order
+    for i, name in beside:
+        assert order[i + 1 if number % 2 == 1 else i - 1].startswith(name), (number, name, order)
+    rounds[number] = [name for name in order if not name.startswith("beside ")]
 assert sorted(rounds) == [1, 2, 3, 4], rounds
 names = sorted(rounds[1])
 assert len(names) >= 5 and len(set(names)) == len(names), names
