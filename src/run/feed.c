@@ -8,6 +8,9 @@
 
 #include <errno.h>
 
+/* So many visits wait to be read at the most: enough for what a disk reports together. */
+enum { FED_AHEAD = 4 };
+
 /* A copy of bytes that are not compared needs those of its source only. */
 static bool is_lone_copy(const struct of_visit *visit, const struct of_step *steps)
 {
@@ -109,6 +112,17 @@ uint64_t of_feed_unselected_bytes(const struct of_job_context *job)
         }
     }
     return bytes;
+}
+
+uint32_t of_feed_room(const struct of_slot *slots, uint32_t slot_count)
+{
+    uint32_t waiting = 0;
+
+    for (uint32_t i = 0; i < slot_count; i++) {
+        waiting += slots[i].state == OF_SLOT_READING && slots[i].is_first_round &&
+                   slots[i].unissued_count > 0;
+    }
+    return waiting < FED_AHEAD ? FED_AHEAD - waiting : 0;
 }
 
 void of_feed_begin(struct of_slot *slot, const struct of_job_context *job,

@@ -17,6 +17,10 @@
 
 /* Bytes of inputs that a pass does not read because they are not selected. */
 uint64_t of_feed_unselected_bytes(const struct of_job_context *job);
+/* How many visits may be fed now. Few are fed ahead of the reads: a tile is cut when it is fed, so
+ * what a trial (run/trial.h) decides reaches only those that are fed later, and memory that is used
+ * in turn shall be little. */
+uint32_t of_feed_room(const struct of_slot *slots, uint32_t slot_count);
 /* Puts a visit into a free slot and chooses its first round; a survey needs no place for output.
  * The slot is READING afterwards; it may need no read at all (pending_count and unissued_count 0).
  */

@@ -19,10 +19,6 @@
 
 #include <errno.h>
 
-/* So many visits are fed ahead of the reads: enough for what a disk reports together, and no more,
- * because a tile is cut when it is fed, and memory that is used in turn shall be little. */
-enum { FED_AHEAD = 4 };
-
 /* ---- Failure ---- */
 
 /* Is it below whatever has failed so far? In the order of the output, which grains have. */
@@ -439,24 +435,10 @@ static bool move_leaving(struct of_run *run, struct of_slot *slot)
     return true;
 }
 
-/* Visits that are fed and still wait to be read. */
-static uint32_t waiting_count(const struct of_run *run)
-{
-    uint32_t count = 0;
-
-    for (uint32_t i = 0; i < run->slot_count; i++) {
-        const struct of_slot *slot = &run->slots[i];
-
-        count += slot->state == OF_SLOT_READING && slot->is_first_round && slot->unissued_count > 0;
-    }
-    return count;
-}
-
 /* Moves every slot one step; returns whether any moved. */
 static bool move_slots(struct of_run *run)
 {
-    const uint32_t waiting = waiting_count(run);
-    uint32_t room = waiting < FED_AHEAD ? FED_AHEAD - waiting : 0;
+    uint32_t room = of_feed_room(run->slots, run->slot_count);
     bool any = false;
 
     for (uint32_t i = 0; i < run->slot_count; i++) {
