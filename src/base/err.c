@@ -162,7 +162,7 @@ static const struct id_row id_rows[] = {
     {"memory-cgroup", ONEFOLD_E_MEMORY,
      "the container allows less than --memory; lower one or raise the other"},
     {"memory-header", ONEFOLD_E_MEMORY,
-     "the header needs more than --memory; give at least the amount named"},
+     "that is more than --memory leaves for it; try twice as much"},
     {"memory-shrunk", ONEFOLD_OK, NULL},
     {"method-alike", ONEFOLD_OK, NULL},
     {"method-bias", ONEFOLD_OK, NULL},

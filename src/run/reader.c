@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Read i of a file has the requests i modulo their number and goes to any place of the pool that is
- * free. The memory of the first place is loaded when a file is opened, that of the others by a
- * thread while reads go on: finding 20 MiB may take as long as reading 80.
+ * Read i of a file has the requests i modulo their number and goes to the first place of the pool
+ * that is free. The memory of the first place is loaded when a file is opened, that of the others
+ * by a thread while reads go on: finding 20 MiB may take as long as reading 80.
  */
 #include "run/reader.h"
 
@@ -24,7 +24,7 @@
 onefold_status of_reader_init(struct of_reader *reader, const char *io_name, enum of_direct direct,
                               uint32_t read_count, onefold_error *err)
 {
-    struct of_io_options options = {.depth = read_count * OF_READER_READ_CHUNKS, .thread_count = 2};
+    struct of_io_options options = {.depth = read_count * OF_READER_READ_REQS, .thread_count = 2};
 
     of_assert(read_count >= OF_READER_READS_MIN && read_count <= OF_READER_READS);
     *reader =
@@ -103,21 +103,25 @@ static onefold_status load_first(struct of_reader *reader, onefold_error *err)
     return ONEFOLD_OK;
 }
 
-/* Notes a place that was loaded, and asks for another one where the file has bytes for it. */
-static onefold_status load_more(struct of_reader *reader, onefold_error *err)
+static onefold_status note_loaded(struct of_reader *reader, onefold_error *err)
 {
-    if (reader->has_loader && reader->loader.asked) {
-        if (!of_loader_take(&reader->loader, err)) {
-            return ONEFOLD_OK;
-        }
-        if (err->status != ONEFOLD_OK) {
-            return err->status;
-        }
-        note_place(reader);
-    }
-    if (reader->loaded_count == reader->read_count ||
-        reader->size_bytes <= reader->loaded_count * OF_READER_READ_BYTES) {
+    if (!reader->has_loader || !reader->loader.asked || !of_loader_take(&reader->loader, err)) {
         return ONEFOLD_OK;
+    }
+    if (err->status != ONEFOLD_OK) {
+        return err->status;
+    }
+    note_place(reader);
+    return ONEFOLD_OK;
+}
+
+/* Asks for another place where none is free and the file has bytes for it. */
+static void ask_for_place(struct of_reader *reader)
+{
+    if (reader->free_places != 0 || reader->loaded_count == reader->read_count ||
+        reader->size_bytes <= reader->loaded_count * OF_READER_READ_BYTES ||
+        (reader->has_loader && reader->loader.asked)) {
+        return;
     }
     if (!reader->has_loader) {
         of_loader_start(&reader->loader, &reader->pool);
@@ -126,21 +130,25 @@ static onefold_status load_more(struct of_reader *reader, onefold_error *err)
     }
     of_loader_ask(&reader->loader, 0, reader->loaded_count * OF_READER_READ_BYTES,
                   OF_READER_READ_BYTES);
-    return ONEFOLD_OK;
 }
 
-/* Places go round, so that bytes come into the one that was looked at longest ago: into what the
- * CPU has in its caches they may come more slowly. */
+/* Always the first: so little memory is used in turn, which disks of virtual machines fill faster
+ * (docs/decisions/021). */
 static uint32_t take_place(struct of_reader *reader)
 {
-    do {
-        reader->last_place = (reader->last_place + 1) % reader->read_count;
-    } while ((reader->free_places >> reader->last_place & 1U) == 0);
-    reader->free_places &= ~(1U << reader->last_place);
-    return reader->last_place;
+    const uint32_t place = (uint32_t)__builtin_ctz(reader->free_places);
+
+    reader->free_places &= ~(1U << place);
+    return place;
 }
 
 /* ---- Reads ---- */
+
+/* Where nothing is read past the page cache, the kernel reads as it likes. */
+static bool is_short(const struct of_reader *reader)
+{
+    return reader->direct_fd >= 0 && of_trial_way(&reader->trial) == 0;
+}
 
 static void submit(struct of_reader *reader)
 {
@@ -149,10 +157,7 @@ static void submit(struct of_reader *reader)
     const uint32_t at = (uint32_t)(number % reader->read_count);
     const uint32_t place = take_place(reader);
     const uint64_t read_bytes = of_num_min(left, OF_READER_READ_BYTES);
-    /* Where nothing is read past the page cache, the kernel reads as it likes. */
-    const uint64_t each_bytes = reader->direct_fd >= 0 && of_trial_way(&reader->trial) == 1
-                                    ? OF_READER_CHUNK_BYTES
-                                    : OF_READER_READ_BYTES;
+    const uint64_t each_bytes = is_short(reader) ? OF_READER_REQ_BYTES : OF_READER_READ_BYTES;
 
     reader->places[at] = place;
     reader->req_counts[at] = 0;
@@ -176,11 +181,14 @@ static void submit(struct of_reader *reader)
 /* As many reads as may be underway, into places that nobody holds. */
 static onefold_status submit_more(struct of_reader *reader, onefold_error *err)
 {
-    OF_TRY(load_more(reader, err));
+    const uint32_t most = is_short(reader) ? OF_READER_UNDERWAY_SHORT : OF_READER_UNDERWAY_LONG;
+
+    OF_TRY(note_loaded(reader, err));
     while (reader->submit_at < reader->size_bytes && reader->free_places != 0 &&
-           reader->underway_count < OF_READER_UNDERWAY_MAX) {
+           reader->underway_count < most) {
         submit(reader);
     }
+    ask_for_place(reader);
     return ONEFOLD_OK;
 }
 
@@ -225,7 +233,7 @@ static void reap(struct of_reader *reader)
 
     while (req != NULL) {
         struct of_io_req *next = req->next;
-        const ptrdiff_t at = (req - &reader->reqs[0][0]) / OF_READER_READ_CHUNKS;
+        const ptrdiff_t at = (req - &reader->reqs[0][0]) / OF_READER_READ_REQS;
 
         reader->undone_counts[at]--;
         reader->underway_count -= reader->undone_counts[at] == 0;
@@ -239,10 +247,25 @@ static uint32_t read_at(const struct of_reader *reader, uint64_t offset)
     return (uint32_t)(offset / OF_READER_READ_BYTES % reader->read_count);
 }
 
-/* The request that brought the byte of a read. */
-static const struct of_io_req *req_of(const struct of_reader *reader, uint32_t at, uint64_t in_read)
+/* Of the requests that brought those bytes of a read the first, or the first that failed. */
+static const struct of_io_req *req_of(const struct of_reader *reader, uint32_t at, uint64_t in_read,
+                                      uint64_t length)
 {
-    return &reader->reqs[at][reader->req_counts[at] > 1 ? in_read / OF_READER_CHUNK_BYTES : 0];
+    const struct of_io_req *reqs = reader->reqs[at];
+    uint64_t first;
+    uint64_t last;
+
+    if (reader->req_counts[at] == 1) {
+        return &reqs[0];
+    }
+    first = in_read / OF_READER_REQ_BYTES;
+    last = (in_read + length - 1) / OF_READER_REQ_BYTES;
+    for (uint64_t i = first; i <= last; i++) {
+        if (reqs[i].result_errno != 0) {
+            return &reqs[i];
+        }
+    }
+    return &reqs[first];
 }
 
 /* From one chunk to the next: waiting, and what the caller does. */
@@ -261,8 +284,9 @@ onefold_status of_reader_next(struct of_reader *reader, const uint8_t **ret_data
 {
     const uint64_t in_read = reader->deliver_at % OF_READER_READ_BYTES;
     const uint32_t at = read_at(reader, reader->deliver_at);
+    const uint64_t length =
+        of_num_min(reader->size_bytes - reader->deliver_at, OF_READER_CHUNK_BYTES);
     const struct of_io_req *req;
-    unsigned long long end;
 
     if (reader->deliver_at == reader->size_bytes) {
         *ret_data = NULL;
@@ -275,17 +299,17 @@ onefold_status of_reader_next(struct of_reader *reader, const uint8_t **ret_data
         reap(reader);
         OF_TRY(submit_more(reader, err));
     }
-    req = req_of(reader, at, in_read);
+    req = req_of(reader, at, in_read, length);
     if (req->result_errno == ENODATA) {
         return of_err_set(err, "input-changed", "the file shrank while it was read");
     }
-    end = req->offset + req->length_must;
     if (req->result_errno != 0) {
         return of_err_set_sys(err, "input-io", req->result_errno, "cannot read bytes %llu to %llu",
-                              (unsigned long long)req->offset, end);
+                              (unsigned long long)req->offset,
+                              (unsigned long long)(req->offset + req->length_must));
     }
     *ret_data = req->data + (reader->deliver_at - req->offset);
-    *ret_length = of_num_min(end - reader->deliver_at, OF_READER_CHUNK_BYTES);
+    *ret_length = length;
     reader->deliver_at += *ret_length;
     reader->held_count++;
     note_time(reader, *ret_length);

@@ -17,17 +17,18 @@
 #include <stdint.h>
 
 /* A file is read in long parts, which are handed out in chunks that stay in a core's cache while
- * they are looked at. Where a request costs the disk something, reading and looking at every line
- * took 1.10 of what reading 1 MiB at a time alone takes, with reads of 4 MiB 0.96. Elsewhere a
- * request for each chunk took 0.83 to 0.85 of what one for all four does. So which it is is found
- * out (run/trial.h). A disk may finish all that is underway together: there are places for as many
- * again, so that it gets the next ones at once. With one place more, for who has little memory, the
- * others come as their places have been looked at, and verifying took 1.34 of what reading alone
- * takes, not 1.08. */
+ * they are looked at. One disk takes short requests of such a part a third faster than long ones,
+ * another one the long ones by a twentieth, so which it is to be is found out (run/trial.h): short
+ * ones, of two parts underway, or one for each of four parts. A disk may finish all that is
+ * underway together: there are places for as many again, so that it gets the next ones at once.
+ * With one place more, for who has little memory, the others come as their places have been looked
+ * at, and verifying took 1.34 of what reading alone takes, not 1.08. */
 enum { OF_READER_READS_MIN = 5, OF_READER_READS = 8, OF_READER_READ_CHUNKS = 4 };
-enum { OF_READER_UNDERWAY_MAX = 4 };
+enum { OF_READER_UNDERWAY_SHORT = 2, OF_READER_UNDERWAY_LONG = 4 };
+enum { OF_READER_READ_REQS = 8 };
 #define OF_READER_CHUNK_BYTES (1 * OF_MIB)
 #define OF_READER_READ_BYTES  (OF_READER_READ_CHUNKS * OF_READER_CHUNK_BYTES)
+#define OF_READER_REQ_BYTES   (OF_READER_READ_BYTES / OF_READER_READ_REQS)
 /* As many may be held at a time: then reads are underway still. */
 enum { OF_READER_HELD_MAX = (OF_READER_READS_MIN - 1) * OF_READER_READ_CHUNKS };
 
@@ -42,14 +43,13 @@ struct of_reader {
     uint64_t first_bytes;  /* loaded of the first place: a small file needs little */
     uint32_t loaded_count; /* places that are loaded as a whole, or the first in part */
     uint32_t free_places;  /* of these, a bit each */
-    uint32_t last_place;   /* that was taken */
-    /* Of each read one request, or as many as it has chunks. */
-    struct of_io_req reqs[OF_READER_READS][OF_READER_READ_CHUNKS];
+    /* Of each read one request, or several short ones. */
+    struct of_io_req reqs[OF_READER_READS][OF_READER_READ_REQS];
     uint32_t req_counts[OF_READER_READS];
     uint32_t undone_counts[OF_READER_READS]; /* of these, underway */
     uint32_t places[OF_READER_READS];        /* of the pool, where each of them reads to */
     uint32_t underway_count;                 /* reads */
-    struct of_trial trial;                   /* 1: a request for each chunk */
+    struct of_trial trial;                   /* 0: short requests, 1: long ones */
     uint64_t noted_ns;                       /* when the last chunk was handed out; 0 = none yet */
     /* The open file. */
     int fd;

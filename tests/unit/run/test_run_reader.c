@@ -201,6 +201,94 @@ static void test_shorter_than_said(void **state)
     finish(&fixture);
 }
 
+/* A reader that reads past the page cache, in the given way of its trial. False where the file
+ * system refuses that. */
+static bool begin_direct(const struct fixture *fixture, struct of_reader *reader, uint32_t way)
+{
+    onefold_error err;
+
+    set_size(fixture, 4096);
+    assert_int_equal(of_reader_init(reader, NULL, OF_DIRECT_ON, OF_READER_READS, &err), ONEFOLD_OK);
+    if (of_reader_open(reader, fixture->fd, 4096, &err) != ONEFOLD_OK) {
+        assert_string_equal(err.id, "io-direct");
+        return false;
+    }
+    of_reader_close(reader);
+    reader->trial.stretch = way;
+    assert_int_equal(of_trial_way(&reader->trial), way);
+    return true;
+}
+
+/* Short requests of two reads, or a long one for each of four: the bytes are the same. */
+static void test_both_ways(void **state)
+{
+    static const uint32_t req_counts[] = {OF_READER_READ_REQS, 1};
+    static const uint32_t reads[] = {OF_READER_UNDERWAY_SHORT, OF_READER_UNDERWAY_LONG};
+    static const uint64_t ends[] = {0, 1, 512, OF_READER_REQ_BYTES, OF_READER_CHUNK_BYTES + 77};
+    struct fixture fixture;
+    bool is_direct = true;
+
+    (void)state;
+    begin(&fixture);
+    for (uint32_t way = 0; way < 2 && is_direct; way++) {
+        struct of_reader reader;
+
+        is_direct = begin_direct(&fixture, &reader, way);
+        for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]) && is_direct; i++) {
+            const uint64_t size_bytes = SIZE_MAX_BYTES - ends[i];
+            onefold_error err;
+
+            reader.trial.stretch = way;
+            reader.trial.bytes = 0;
+            set_size(&fixture, size_bytes);
+            assert_int_equal(of_reader_open(&reader, fixture.fd, size_bytes, &err), ONEFOLD_OK);
+            assert_int_equal(reader.req_counts[0], req_counts[way]);
+            assert_in_range(reader.underway_count, 1, reads[way]);
+            go_through(&fixture, &reader, size_bytes, size_bytes, 1 + 3 * (uint32_t)i);
+            of_reader_close(&reader);
+        }
+        of_reader_finish(&reader);
+    }
+    finish(&fixture);
+    if (!is_direct) {
+        SKIP_TEST("the file system of the temporary folder refuses direct reading");
+    }
+}
+
+/* The second of two short requests that a chunk comes with found the end of the file: the chunk is
+ * refused, the ones before it are not. */
+static void test_half_a_chunk(void **state)
+{
+    struct fixture fixture;
+    struct of_reader reader;
+    bool is_direct;
+
+    (void)state;
+    begin(&fixture);
+    is_direct = begin_direct(&fixture, &reader, 0);
+    if (is_direct) {
+        const uint8_t *data;
+        uint64_t length;
+        onefold_error err;
+
+        set_size(&fixture, OF_READER_READ_BYTES - OF_READER_REQ_BYTES + 4096);
+        assert_int_equal(of_reader_open(&reader, fixture.fd, OF_READER_READ_BYTES, &err),
+                         ONEFOLD_OK);
+        for (uint32_t i = 0; i < OF_READER_READ_CHUNKS - 1; i++) {
+            assert_int_equal(of_reader_next(&reader, &data, &length, &err), ONEFOLD_OK);
+            assert_memory_equal(data, fixture.bytes + i * OF_READER_CHUNK_BYTES, length);
+            assert_int_equal(of_reader_release(&reader, &err), ONEFOLD_OK);
+        }
+        assert_int_not_equal(of_reader_next(&reader, &data, &length, &err), ONEFOLD_OK);
+        assert_string_equal(err.id, "input-changed");
+    }
+    of_reader_finish(&reader);
+    finish(&fixture);
+    if (!is_direct) {
+        SKIP_TEST("the file system of the temporary folder refuses direct reading");
+    }
+}
+
 /* Whoever waits for memory beside the reads is told that it cannot be had; with it, all goes on. */
 static void test_memory_that_cannot_be_had(void **state)
 {
@@ -247,6 +335,8 @@ int main(void)
         cmocka_unit_test(test_bytes_are_the_files),
         cmocka_unit_test(test_left_in_the_middle),
         cmocka_unit_test(test_shorter_than_said),
+        cmocka_unit_test(test_both_ways),
+        cmocka_unit_test(test_half_a_chunk),
         cmocka_unit_test(test_memory_that_cannot_be_had),
     };
 
