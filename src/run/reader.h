@@ -17,9 +17,9 @@
 #include <stdint.h>
 
 /* A file is read in long parts, which are handed out in chunks that stay in a core's cache while
- * they are looked at. One disk takes short requests of such a part a third faster than long ones,
- * another one the long ones by a twentieth, so which it is to be is found out (run/trial.h): short
- * ones, of two parts underway, or one for each of four parts. A disk may finish all that is
+ * they are looked at. One disk gave half as much again with short requests of such a part,
+ * another one a twentieth more with long ones, so which it is to be is found out (run/trial.h):
+ * short ones, of two parts underway, or one for each of four parts. A disk may finish all that is
  * underway together: there are places for as many again, so that it gets the next ones at once.
  * With one place more, for who has little memory, the others come as their places have been looked
  * at, and verifying took 1.34 of what reading alone takes, not 1.08. */

@@ -219,6 +219,23 @@ static bool begin_direct(const struct fixture *fixture, struct of_reader *reader
     return true;
 }
 
+/* No more reads are underway than there may be; the places are loaded already. */
+static void check_underway(struct of_reader *reader, int fd, uint64_t size_bytes, uint32_t most)
+{
+    const uint8_t *data;
+    uint64_t length;
+    onefold_error err;
+
+    reader->trial.bytes = 0;
+    assert_int_equal(of_reader_open(reader, fd, size_bytes, &err), ONEFOLD_OK);
+    do {
+        assert_in_range(reader->underway_count, 0, most);
+        assert_int_equal(of_reader_next(reader, &data, &length, &err), ONEFOLD_OK);
+    } while (length > 0 && of_reader_release(reader, &err) == ONEFOLD_OK);
+    assert_int_equal(length, 0);
+    of_reader_close(reader);
+}
+
 /* Short requests of two reads, or a long one for each of four: the bytes are the same. */
 static void test_both_ways(void **state)
 {
@@ -246,6 +263,7 @@ static void test_both_ways(void **state)
             assert_in_range(reader.underway_count, 1, reads[way]);
             go_through(&fixture, &reader, size_bytes, size_bytes, 1 + 3 * (uint32_t)i);
             of_reader_close(&reader);
+            check_underway(&reader, fixture.fd, size_bytes, reads[way]);
         }
         of_reader_finish(&reader);
     }
